@@ -1,0 +1,28 @@
+"""The one route table.
+
+It feeds the API's resources, methods and CORS, the function's permission, the handler's routing, the OpenAPI document
+and the redeploy hash. Adding a route is one line. The Lambda carries this file, so it parses and runs on Python 3.9.
+"""
+
+from collections import namedtuple
+
+Route = namedtuple("Route", ("method", "path", "action"))  # noqa: PYI024 - `typing` is an import Lambda's INIT would pay for
+
+ITEMS = (
+    Route("GET", "/items", "list_items"),
+    Route("POST", "/items", "create_item"),
+    Route("GET", "/items/{ItemId}", "list_versions"),
+    Route("PUT", "/items/{ItemId}", "replace_only_version"),
+    Route("DELETE", "/items/{ItemId}", "delete_only_version"),
+    Route("GET", "/items/{ItemId}/{CreatedAt}", "get_item"),
+    Route("PUT", "/items/{ItemId}/{CreatedAt}", "replace_item"),
+    Route("DELETE", "/items/{ItemId}/{CreatedAt}", "delete_item"),
+)
+
+
+def methods_by_path(routes):
+    """Return {path: methods} in the table's order; every path also answers OPTIONS."""
+    paths = {}
+    for route in routes:
+        paths.setdefault(route.path, []).append(route.method)
+    return {path: (*methods, "OPTIONS") for path, methods in paths.items()}
