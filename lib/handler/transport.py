@@ -1,0 +1,303 @@
+"""One HTTPS host spoken to over kept-alive connections, with an end to every wait.
+
+A hand-written exchange instead of `http.client`'s: reading a reply there builds an `email.message.Message`, which costs
+more instructions than the rest of a signed request (docs/adr/0021).
+"""
+
+import _thread
+import select
+import socket
+import ssl
+from time import monotonic
+from urllib.parse import urlsplit
+
+TYPE_CHECKING = False  # what `typing` says too, without importing it in INIT
+if TYPE_CHECKING:
+    from typing import Any
+
+CONNECT_SECONDS = 1.0
+MAX_HEAD = 65_536
+MAX_BODY = 32 * 1024 * 1024
+
+
+class UnsentError(OSError):
+    """The request did not leave whole, so the host cannot have acted on it."""
+
+
+class LostError(OSError):
+    """The request left and its reply did not arrive: the host may have acted on it.
+
+    `stale` is true when a kept-alive connection was closed before a byte of the reply: the host gave up on the
+    connection rather than on the request.
+    """
+
+    stale = False
+
+
+class Host:
+    """A host and the connections kept open to it; safe to use from several threads."""
+
+    def __init__(self, url: str):
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("an endpoint is http://host[:port] or https://host[:port]")
+        self.path = parts.path.rstrip("/") + "/"
+        self.header = parts.netloc.rpartition("@")[2]
+        self._tls = parts.scheme == "https"
+        self._name = parts.hostname
+        self._port = parts.port or (443 if self._tls else 80)
+        self._context: "ssl.SSLContext | None" = None
+        self._system_roots = False
+        self._idle: list[socket.socket] = []
+
+    def exchange(self, message: bytes, deadline: float, has_body: bool = True) -> tuple[int, bytes, bytes]:
+        """Send one whole request and return (status, head, body) before `deadline` (of `time.monotonic`).
+
+        `has_body` is false for HEAD. Raises `UnsentError` or `LostError`.
+        """
+        connection = self._reuse()
+        reused = connection is not None
+        try:
+            if connection is None:
+                connection = self.connect(deadline)
+            _wait(connection, deadline)
+            connection.sendall(message)
+        except OSError as error:
+            if connection is not None:
+                connection.close()
+            if reused:
+                self.close()
+                return self.exchange(message, deadline, has_body)
+            raise UnsentError(str(error)) from error
+        reply = _Reply(connection, deadline)
+        try:
+            answer = reply.read(has_body)
+        except (OSError, ValueError) as error:
+            connection.close()
+            lost = LostError(str(error))
+            lost.stale = reused and not reply.data and not isinstance(error, socket.timeout)
+            if lost.stale:
+                self.close()  # the others are as old
+            raise lost from error
+        except BaseException:
+            connection.close()
+            raise
+        if reply.keep:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Forget every idle connection."""
+        while (connection := self._take()) is not None:
+            connection.close()
+
+    def connect(self, deadline: float) -> socket.socket:
+        """Return a new connection, its TLS handshake done."""
+        deadline = min(deadline, monotonic() + CONNECT_SECONDS)
+        error: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, address in _resolve(self._name, self._port, deadline):
+            connection = socket.socket(family, kind, protocol)
+            try:
+                _wait(connection, deadline)
+                connection.connect(address)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._tls:
+                    _wait(connection, deadline)
+                    return self._secure(connection)
+            except ssl.SSLCertVerificationError:
+                connection.close()
+                if self._system_roots:
+                    raise
+                # Not an AWS endpoint, or one that moved to other roots: trust what the system trusts.
+                self._system_roots, self._context = True, None
+                return self.connect(deadline)
+            except OSError as failure:
+                connection.close()
+                error = failure
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        raise error
+
+    def _secure(self, connection: socket.socket) -> ssl.SSLSocket:
+        if self._context is None:
+            self._context = _system_context() if self._system_roots else _amazon_context()
+        return self._context.wrap_socket(connection, server_hostname=self._name)
+
+    def _take(self) -> "socket.socket | None":
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _reuse(self) -> "socket.socket | None":
+        """Return an idle connection that the host has not closed."""
+        while (connection := self._take()) is not None:
+            # Nothing was asked, so whatever there is to read is the end of the connection.
+            poll = select.poll()
+            poll.register(connection, select.POLLIN)
+            if not poll.poll(0):
+                return connection
+            connection.close()
+        return None
+
+
+class _Reply:
+    """Reads one HTTP/1.1 reply; `keep` says whether the connection can carry another."""
+
+    def __init__(self, connection: socket.socket, deadline: float):
+        self.connection = connection
+        self.deadline = deadline
+        self.data = b""
+        self.keep = False
+
+    def read(self, has_body: bool) -> tuple[int, bytes, bytes]:
+        status = 100
+        while status < 200:  # 1xx replies come before the one that counts
+            while (end := self.data.find(b"\r\n\r\n")) < 0:
+                if len(self.data) > MAX_HEAD:
+                    raise ValueError("the reply's head has no end")
+                self._more()
+            head, self.data = self.data[:end], self.data[end + 4 :]
+            if head[:7] != b"HTTP/1.":
+                raise ValueError("the reply is not HTTP/1")
+            status = int(head[9:12])
+        length = field(head, b"content-length")
+        self.keep = head[7:8] == b"1" and field(head, b"connection").lower() != b"close"
+        if not has_body or status in {204, 304}:
+            body = b""
+        elif field(head, b"transfer-encoding").lower() == b"chunked":
+            return status, head, self._chunked()
+        elif length:
+            body = self._take(int(length))
+        else:
+            return status, head, self._rest()
+        if self.data:  # more than was announced: whose is it?
+            self.keep = False
+        return status, head, body
+
+    def _more(self) -> None:
+        _wait(self.connection, self.deadline)
+        data = self.connection.recv(65_536)
+        if not data:
+            raise ConnectionResetError("closed before the end of the reply")
+        self.data = self.data + data if self.data else data
+
+    def _take(self, length: int) -> bytes:
+        if not 0 <= length <= MAX_BODY:
+            raise ValueError("the reply's length is out of bounds")
+        if len(self.data) < length:
+            parts, got = [self.data], len(self.data)
+            while got < length:
+                self.data = b""
+                self._more()
+                parts.append(self.data)
+                got += len(self.data)
+            self.data = b"".join(parts)
+        taken, self.data = self.data[:length], self.data[length:]
+        return taken
+
+    def _chunked(self) -> bytes:
+        parts: list[bytes] = []
+        got = 0
+        while True:
+            size = int(self._line().partition(b";")[0], 16)
+            if size == 0:
+                while self._line():  # trailers
+                    pass
+                self.keep = self.keep and not self.data
+                return b"".join(parts)
+            got += size
+            if got > MAX_BODY:
+                raise ValueError("the reply's length is out of bounds")
+            parts.append(self._take(size))
+            if self._line():
+                raise ValueError("a chunk is longer than it said")
+
+    def _line(self) -> bytes:
+        while (end := self.data.find(b"\r\n")) < 0:
+            if len(self.data) > MAX_HEAD:
+                raise ValueError("a line of the reply has no end")
+            self._more()
+        line, self.data = self.data[:end], self.data[end + 2 :]
+        return line
+
+    def _rest(self) -> bytes:
+        self.keep = False
+        try:
+            while len(self.data) <= MAX_BODY:
+                self._more()
+        except ConnectionResetError:
+            return self.data
+        raise ValueError("the reply's length is out of bounds")
+
+
+def field(head: bytes, name: bytes) -> bytes:
+    """Return the value of a header of a reply (its name in lower case), or b"" without one."""
+    start = head.lower().find(b"\r\n" + name + b":")
+    if start < 0:
+        return b""
+    start += len(name) + 3
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else len(head)].strip()
+
+
+def message(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Return a request as it goes over the wire, in one piece so that it leaves in one write."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _wait(connection: socket.socket, deadline: float) -> None:
+    """Let the next operation take until `deadline`."""
+    left = deadline - monotonic()
+    if left <= 0:
+        raise socket.timeout("no time is left")
+    connection.settimeout(left)
+
+
+def _resolve(name: str, port: int, deadline: float) -> "list[Any]":
+    """Return the addresses of `name`. The resolver has no timeout of its own, so it is left behind in a thread."""
+    answer: "list[Any]" = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def ask() -> None:
+        try:
+            answer.append(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answer.append(error)
+        finally:
+            done.release()
+
+    _thread.start_new_thread(ask, ())
+    if not done.acquire(timeout=max(0, deadline - monotonic())):
+        raise socket.timeout("the name was not resolved in time")
+    addresses: "list[Any] | OSError" = answer[0]
+    if isinstance(addresses, OSError):
+        raise addresses
+    return addresses
+
+
+def _amazon_context() -> ssl.SSLContext:
+    from lib.handler.roots import AMAZON_TRUST
+
+    context = _context()
+    context.load_verify_locations(cadata=AMAZON_TRUST)
+    return context
+
+
+def _system_context() -> ssl.SSLContext:
+    context = _context()
+    context.set_default_verify_paths()
+    return context
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host's name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
