@@ -1,0 +1,107 @@
+"""Runs a Pulumi program against any resource monitor, with nothing of it left behind.
+
+The plan records with this, the embedded AWS deploys with it, and the tests run whole programs with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import runpy
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi.runtime import config as pulumi_config
+from pulumi.runtime.settings import Settings as RuntimeSettings
+from pulumi.runtime.settings import configure
+from pulumi.runtime.stack import run_in_stack
+
+ROOT = Path(__file__).resolve().parents[1]
+# What every self-managed backend calls its one organization.
+ORGANIZATION = "organization"
+
+
+class Program:
+    """A Pulumi project on disk: its directory, its name, and what it runs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        project = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
+        self.project: str = project["name"]
+        self.description: str = project.get("description", "")
+        main = directory / project.get("main", "")
+        self.main = main if main.is_file() else main / "__main__.py"
+        self._project = project
+
+    def config(self, stack: str) -> dict[str, str]:
+        """Return the configuration that the engine would give the program for this stack.
+
+        The project's own values, then the committed `Pulumi.<stack>.yaml`; lists and objects as JSON.
+        """
+        file = self.directory / self._project.get("stackConfigDir", "") / f"Pulumi.{stack}.yaml"
+        settings = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+        merged = {**(self._project.get("config") or {}), **((settings or {}).get("config") or {})}
+        return {key: _text(value) for key, value in merged.items()}
+
+    def run(self) -> None:
+        """Run the program's code as Pulumi's Python host does: as `__main__`, with its directory importable."""
+        sys.path.insert(0, str(self.main.parent))
+        try:
+            runpy.run_path(str(self.main), run_name="__main__")
+        finally:
+            sys.path.remove(str(self.main.parent))
+
+
+def run(
+    program: Callable[[], None],
+    monitor: Any,
+    *,
+    project: str,
+    stack: str,
+    config: Mapping[str, str],
+    dry_run: bool = False,
+    engine: Any = None,
+) -> None:
+    """Run `program` in a new stack against `monitor` and wait until every resource is registered.
+
+    Everything Pulumi keeps per run lives in context variables; a thread with a context of its own keeps runs apart.
+    """
+    failure: list[BaseException] = []
+
+    def main() -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            pulumi_config.CONFIG.set(dict(config))
+            configure(
+                RuntimeSettings(
+                    project=project,
+                    stack=stack,
+                    organization=ORGANIZATION,
+                    monitor=monitor,
+                    engine=engine,
+                    dry_run=dry_run,
+                    parallel=1,
+                )
+            )
+            loop.run_until_complete(run_in_stack(program))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the caller can see it
+            failure.append(error)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    thread = threading.Thread(target=contextvars.Context().run, args=(main,), name=f"{project}/{stack}")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
