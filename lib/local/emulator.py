@@ -4,8 +4,8 @@
         boto3.client("dynamodb", endpoint_url=aws.endpoint, ...)   # or run a command with env=aws.environment()
 
 It gets a process group, a temporary directory and an environment of its own. Nothing from the caller's environment
-reaches it: no credentials, no profile, no proxy. When the caller goes away, even by SIGKILL, the emulator and the Lambda
-workers it started go too (see `_serve`).
+reaches it: no credentials, no profile, no proxy. When the caller goes away, even by SIGKILL, the emulator goes too, and
+so do the Lambda workers it started (see `_serve`).
 """
 
 import contextlib
