@@ -4,6 +4,8 @@ It feeds the API's resources, methods and CORS, the function's permission, the h
 and the redeploy hash. Adding a route is one line. The Lambda carries this file, so it parses and runs on Python 3.9.
 """
 
+from __future__ import annotations
+
 from collections import namedtuple
 
 Route = namedtuple("Route", ("method", "path", "action"))  # noqa: PYI024 - `typing` is an import Lambda's INIT would pay for
@@ -20,9 +22,9 @@ ITEMS = (
 )
 
 
-def methods_by_path(routes):
+def methods_by_path(routes: tuple[Route, ...]) -> dict[str, tuple[str, ...]]:
     """Return {path: methods} in the table's order; every path also answers OPTIONS."""
-    paths = {}
+    paths: dict[str, list[str]] = {}
     for route in routes:
         paths.setdefault(route.path, []).append(route.method)
     return {path: (*methods, "OPTIONS") for path, methods in paths.items()}

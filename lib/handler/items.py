@@ -1,19 +1,18 @@
-"""The items API's Lambda entry module."""
+"""The items API's Lambda entry module: all lazy work is done here, in INIT, at full CPU."""
 
-import json
+import gc
+import os
 
-from lib.routes import ITEMS, methods_by_path
+from lib.handler.app import App
+from lib.handler.items_api import Items
+from lib.handler.table import Table
+from lib.routes import ITEMS
 
-_METHODS = methods_by_path(ITEMS)
-
-
-def handler(event: dict, _context: object) -> dict:
-    """Return the proxy response of one request."""
-    headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "Content-Type": "application/json"}
-    allowed = _METHODS.get(event.get("resource", ""))
-    if allowed is None:
-        return {"statusCode": 404, "headers": headers, "body": json.dumps({"status": 404}), "isBase64Encoded": False}
-    if event.get("httpMethod") == "OPTIONS":
-        headers["Allow"] = headers["Access-Control-Allow-Methods"] = ", ".join(allowed)
-        return {"statusCode": 204, "headers": headers, "body": "", "isBase64Encoded": False}
-    return {"statusCode": 503, "headers": headers, "body": json.dumps({"status": 503}), "isBase64Encoded": False}
+_environ = os.environ
+_table = Table(_environ.get("DYNAMODB_TABLE_NAME", ""), _environ.get("AWS_REGION", "us-east-1"))
+_items = Items(_table, _environ.get("ENVIRONMENT", ""), _environ.get("REQUIRE_IF_MATCH") == "true")
+handler = App(ITEMS, _items, _environ, _table).handler
+if _table.name:
+    _table.warm_up()
+    gc.collect()
+    gc.freeze()

@@ -1,5 +1,7 @@
 """A first deployment's handler: answers every route with a small JSON document and touches nothing."""
 
+from __future__ import annotations
+
 import json
 
 HEADERS = {
@@ -12,7 +14,7 @@ HEADERS = {
 }
 
 
-def handler(event: object, _context: object) -> dict:
+def handler(event: object, _context: object) -> dict[str, object]:
     """Return 204 for OPTIONS and otherwise 200 with the route that was asked for."""
     asked = event if isinstance(event, dict) else {}
     method, resource = asked.get("httpMethod"), asked.get("resource")
