@@ -29,6 +29,15 @@ STACK_REFERENCE = "pulumi:pulumi:StackReference"
 ACCOUNT = "123456789012"
 
 
+class Secret(str):
+    """What is recorded in a secret value's place."""
+
+    __slots__ = ()
+
+
+SECRET = Secret("[secret]")
+
+
 class RecordingError(Exception):
     """The program is wrong in a way that Pulumi itself would let pass."""
 
@@ -56,13 +65,12 @@ class Recorded:
 
 @dataclass(kw_only=True)
 class Recording:
-    """All that one program did: its resources in the order of registration, its exports, what it warned of."""
+    """All that one program did: its resources, its exports, what it warned of. Secret values are recorded as SECRET."""
 
     project: str
     stack: str
     resources: list[Recorded] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
-    secrets: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -220,14 +228,13 @@ class _Recorder(MockMonitor):
                 declared_at=_relative(request.sourcePosition.uri, request.sourcePosition.line),
             )
         )
-        state = {"name": request.id, "outputs": outputs, "secretOutputNames": []}
+        secret = [key for key, value in outputs.items() if isinstance(value, Secret)]
+        state = {"name": request.id, "outputs": outputs, "secretOutputNames": secret}
         return resource_pb2.ReadResourceResponse(urn=urn, properties=_sync_await(rpc.serialize_properties(state, {})))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         if request.urn.split("::")[2] == STACK:
-            raw = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
-            self._recording.secrets |= {key for key, value in raw.items() if rpc.is_rpc_secret(value)}
-            self._recording.exports.update(plain(raw))
+            self._recording.exports.update(plain(rpc.deserialize_properties(request.outputs, keep_unknowns=True)))
         return empty_pb2.Empty()
 
     def _check(self, request: Any, inputs: Mapping[str, Any]) -> None:
@@ -294,9 +301,9 @@ def record_projects(
 
 
 def plain(value: Any) -> Any:
-    """Return a deserialised value without wrappers: secrets open, archives as {path: text}."""
+    """Return a deserialised value without wrappers: secrets masked, archives as {path: text}."""
     if rpc.is_rpc_secret(value):
-        value = rpc.unwrap_rpc_secret(value)
+        return SECRET
     if isinstance(value, pulumi.AssetArchive):
         value = value.assets
     if isinstance(value, pulumi.StringAsset):
