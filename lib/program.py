@@ -38,12 +38,16 @@ class Program:
         self.main = main if main.is_file() else main / "__main__.py"
         self._project = project
 
+    def config_file(self, stack: str) -> Path:
+        """Return where the committed configuration of this stack is, or would be."""
+        return (self.directory / self._project.get("stackConfigDir", "") / f"Pulumi.{stack}.yaml").resolve()
+
     def config(self, stack: str) -> dict[str, str]:
         """Return the configuration that the engine would give the program for this stack.
 
         The project's own values, then the committed `Pulumi.<stack>.yaml`; lists and objects as JSON.
         """
-        file = self.directory / self._project.get("stackConfigDir", "") / f"Pulumi.{stack}.yaml"
+        file = self.config_file(stack)
         settings = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
         merged = {**(self._project.get("config") or {}), **((settings or {}).get("config") or {})}
         return {key: _text(value) for key, value in merged.items()}
