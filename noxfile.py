@@ -1,6 +1,7 @@
 """Everything people and CI do here is a session of this file: `nox -l` lists them, `nox` passes the tests.
 
-All sessions share the repository's one environment, `.venv`, which `cd stacks/api && pulumi up` uses too. Only what can't live in it (other Pythons, the scanners) has an environment of its own, under `.nox`.
+All sessions share the repository's one environment, `.venv`, which `cd stacks/api && pulumi up` uses too.
+Only what can't live in it (other Pythons, the scanners) has an environment of its own, under `.nox`.
 """
 
 from __future__ import annotations
