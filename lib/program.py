@@ -43,14 +43,20 @@ class Program:
         return (self.directory / self._project.get("stackConfigDir", "") / f"Pulumi.{stack}.yaml").resolve()
 
     def config(self, stack: str) -> dict[str, str]:
-        """Return the configuration that the engine would give the program for this stack.
+        """Return the configuration that the engine would give the program for this stack, as strings."""
+        return {key: value for key, (value, _) in self.configured(stack).items()}
 
-        The project's own values, then the committed `Pulumi.<stack>.yaml`; lists and objects as JSON.
+    def configured(self, stack: str) -> dict[str, tuple[str, Path]]:
+        """Return {key: (value, the file that says so)}: the project's own values, the stack's over them.
+
+        Lists and objects come as JSON, as from the engine; an encrypted value, which needs its passphrase, is masked.
         """
-        file = self.config_file(stack)
-        settings = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
-        merged = {**(self._project.get("config") or {}), **((settings or {}).get("config") or {})}
-        return {key: _text(value) for key, value in merged.items()}
+        found = {}
+        for file in (self.directory / "Pulumi.yaml", self.config_file(stack)):
+            content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+            for key, value in ((content or {}).get("config") or {}).items():
+                found[key] = (_text(value), file)
+        return found
 
     def run(self) -> None:
         """Run the program's code as Pulumi's Python host does: as `__main__`, with its directory importable."""
@@ -108,4 +114,6 @@ def run(
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return "[secret]"
     return value if isinstance(value, str) else json.dumps(value)

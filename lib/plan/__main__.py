@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pulumi
+import yaml
 
 from lib.contracts import ROOT, STACKS
 from lib.plan import render
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         config[key if ":" in key else f"tap:{key}"] = value
     try:
         recordings = plan(given.target, given.env, config)
-    except (pulumi.RunError, RecordingError) as error:
+    except (pulumi.RunError, RecordingError, yaml.YAMLError) as error:
         print(f"plan: {error}", file=sys.stderr)
         return 2
     if given.json:

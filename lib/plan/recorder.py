@@ -69,6 +69,7 @@ class Recording:
 
     project: str
     stack: str
+    configured: dict[str, str] = field(default_factory=dict)
     resources: list[Recorded] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -295,7 +296,11 @@ def record_projects(
             config={**found.config(stack), **(config or {})},
             references=references,
         )
-        references[f"organization/{found.project}/{stack}"] = recording.exports
+        recording.configured = {
+            **{key: f"{value} ({_short(file)})" for key, (value, file) in found.configured(stack).items()},
+            **{key: f"{value} (given)" for key, value in (config or {}).items()},
+        }
+        references[f"{program.ORGANIZATION}/{found.project}/{stack}"] = recording.exports
         recordings.append(recording)
     return recordings
 
@@ -331,10 +336,8 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _relative(uri: str, line: int) -> str:
     path = uri.removeprefix("file://")
-    if not path:
-        return ""
-    try:
-        path = str(Path(path).relative_to(program.ROOT))
-    except ValueError:
-        path = Path(path).name
-    return f"{path}:{line}"
+    return f"{_short(Path(path))}:{line}" if path else ""
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(program.ROOT)) if path.is_relative_to(program.ROOT) else path.name

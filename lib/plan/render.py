@@ -24,6 +24,7 @@ def as_json(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
         {
             "project": recording.project,
             "stack": recording.stack,
+            "configured": dict(sorted(recording.configured.items())),
             "reads": sorted(r.name for r in recording.resources if r.type == STACK_REFERENCE),
             "exports": dict(sorted(recording.exports.items())),
             "warnings": recording.warnings,
@@ -101,6 +102,8 @@ def _stack_lines(recording: Recording, recordings: Sequence[Recording], *, full:
     yield f"{recording.project}/{recording.stack}: {count} resource{'' if count == 1 else 's'}"
     for warning in recording.warnings:
         yield f"  ! {warning}"
+    for key, value in sorted(recording.configured.items()):
+        yield f"  {key} = {value}"
     for kind, group in _by_kind(recording).items():
         if kind in REPETITIVE and len(group) > 1 and not full:
             yield f"  {kind} ({len(group)})  {', '.join(_short(resource) for resource in group)}"
