@@ -31,7 +31,7 @@ class Program:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        project = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project: dict[str, Any] = yaml.safe_load((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
         self.project: str = project["name"]
         self.description: str = project.get("description", "")
         main = directory / project.get("main", "")
@@ -40,7 +40,7 @@ class Program:
 
     def config_file(self, stack: str) -> Path:
         """Return where the committed configuration of this stack is, or would be."""
-        return (self.directory / self._project.get("stackConfigDir", "") / f"Pulumi.{stack}.yaml").resolve()
+        return (self.directory / str(self._project.get("stackConfigDir", "")) / f"Pulumi.{stack}.yaml").resolve()
 
     def config(self, stack: str) -> dict[str, str]:
         """Return the configuration that the engine would give the program for this stack, as strings."""
