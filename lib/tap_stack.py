@@ -11,7 +11,7 @@ TapStackArgs = Settings
 
 
 class TapStack(pulumi.ComponentResource):
-    """The four stacks' components, wired directly instead of through stack references."""
+    """The four stacks' components, wired directly; `outputs` is all that the four export, by key."""
 
     dynamodb_table_name: pulumi.Input[str]
     lambda_function_name: pulumi.Input[str]
@@ -28,7 +28,11 @@ class TapStack(pulumi.ComponentResource):
         api = items.api(args, compute, mine)
         monitoring = items.monitoring(args, compute, mine)
 
+        self.dynamodb_table_name = data.dynamodb_table_name
+        self.lambda_function_name = compute.lambda_function_name
+        self.api_rest_id = api.api_rest_id
+        self.api_stage = api.api_stage
+        self.api_url = api.api_url
+        self.alarm_topic_arn = monitoring.alarm_topic_arn
         self.outputs = {**data.values(), **compute.values(), **api.values(), **monitoring.values()}
-        for key, value in self.outputs.items():
-            setattr(self, key, value)
         self.register_outputs(self.outputs)
