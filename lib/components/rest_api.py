@@ -32,7 +32,7 @@ class RestApiArgs:
 
     name: str
     stage: str = "prod"
-    routes: Sequence[Route]
+    routes: tuple[Route, ...]
     function_name: pulumi.Input[str]
     function_invoke_arn: pulumi.Input[str]
     throttle_rate: int
@@ -75,7 +75,7 @@ class RestApi(pulumi.ComponentResource):
             resource_id = _resource(name, path, api, resources, mine)
             for verb in verbs:
                 label = f"{name}-{verb}{_label(path)}"
-                method_inputs = {"http_method": verb, "authorization": "NONE"}
+                method_inputs: dict[str, Any] = {"http_method": verb, "authorization": "NONE"}
                 method = apigateway.Method(label, rest_api=api.id, resource_id=resource_id, **method_inputs, opts=mine)
                 integration_inputs: dict[str, Any] = {"type": "AWS_PROXY", "integration_http_method": "POST"}
                 integration = apigateway.Integration(
@@ -113,7 +113,7 @@ class RestApi(pulumi.ComponentResource):
             before_stage.append(
                 cloudwatch.LogGroup(
                     f"{name}-execution-logs",
-                    name=pulumi.Output.concat("API-Gateway-Execution-Logs_", api.id, "/", args.stage),
+                    name=pulumi.Output.format("API-Gateway-Execution-Logs_{}/{}", api.id, args.stage),
                     retention_in_days=args.log_retention_days,
                     kms_key_id=args.kms_key_arn,
                     tags=tags,
@@ -161,7 +161,7 @@ class RestApi(pulumi.ComponentResource):
             action="lambda:InvokeFunction",
             function=args.function_name,
             principal="apigateway.amazonaws.com",
-            source_arn=pulumi.Output.concat(api.execution_arn, "/", args.stage, "/*"),
+            source_arn=pulumi.Output.format("{}/{}/*", api.execution_arn, args.stage),
             opts=mine,
         )
 
