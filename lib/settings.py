@@ -22,6 +22,9 @@ from lib.runtimes import RUNTIMES
 NAMESPACE = "tap"
 DEFAULT_TAGS = {"Project": "IaC-Nova-Test", "Owner": "LLM-Eval"}
 DEFAULT_REGION = "us-east-1"
+# The environments whose settings and rules are production's.
+PRODUCTION = frozenset({"prod", "production"})
+PRODUCTION = {"prod", "production"}
 
 # The longest name built from the suffix is the role's, `{suffix}-items-lambda-role`; IAM allows 64 characters.
 MAX_SUFFIX = 64 - len("-items-lambda-role")
@@ -99,7 +102,7 @@ class Settings:
     production: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "production", self.environment_suffix in {"prod", "production"})
+        object.__setattr__(self, "production", self.environment_suffix in PRODUCTION)
         problems = _problems(self)
         if problems:
             raise SettingsError(_report(problems))
@@ -110,19 +113,23 @@ class Settings:
         return {**DEFAULT_TAGS, **(self.tags or {})}
 
     @classmethod
-    def load(cls, **defaults: Any) -> Self:
+    def load(cls, *, in_production: Mapping[str, Any] | None = None, **defaults: Any) -> Self:
         """Read the running program's configuration; `defaults` are the program's own where the spec's differ.
 
-        The environment suffix defaults to the stack's name.
+        The environment suffix defaults to the stack's name; in production, `in_production` is laid over the defaults.
         """
-        values: dict[str, Any] = {"environment_suffix": pulumi.get_stack(), **defaults}
+        configured = _configured()
+        suffix = configured.get("environmentSuffix", pulumi.get_stack())
+        values: dict[str, Any] = {"environment_suffix": suffix, **defaults}
+        if suffix in PRODUCTION:
+            values |= in_production or {}
         region = pulumi.Config("aws").get("region")
         if region:
             values["region"] = region
         hints = get_type_hints(cls)
         known = {_key(f.name): f.name for f in fields(cls) if f.init and f.name != "region"}
         problems = []
-        for key, raw in _configured().items():
+        for key, raw in configured.items():
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
                 problems.append((key, f"is not a setting{f'; did you mean {NAMESPACE}:{near[0]}?' if near else ''}"))

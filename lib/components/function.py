@@ -20,8 +20,9 @@ TRACING_ACTIONS = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One thing the function may do: these actions, on these resources, under these conditions."""
+    """One thing the function may do, or never may: these actions, on these resources, under these conditions."""
 
+    effect: Literal["Allow", "Deny"] = "Allow"
     actions: Sequence[str]
     resources: Sequence[pulumi.Input[str]]
     conditions: Mapping[str, Mapping[str, pulumi.Input[str]]] = field(default_factory=dict)
@@ -29,7 +30,7 @@ class Statement:
     def document(self) -> dict[str, object]:
         """The statement as IAM writes it."""
         statement: dict[str, object] = {
-            "Effect": "Allow",
+            "Effect": self.effect,
             "Action": list(self.actions),
             "Resource": list(self.resources),
         }

@@ -37,6 +37,7 @@ class RestApiArgs:
     function_invoke_arn: pulumi.Input[str]
     throttle_rate: int
     throttle_burst: int
+    authorization: Literal["NONE", "AWS_IAM"] = "NONE"
     cors_origins: Sequence[str] = ("*",)
     cors_credentials: bool = False
     log_retention_days: int
@@ -67,7 +68,7 @@ class RestApi(pulumi.ComponentResource):
             opts=mine,
         )
 
-        resources: dict[str, pulumi.Output[str]] = {"": api.root_resource_id}
+        resources: dict[str, pulumi.Output[str]] = {"": api.root_resource_id, "/": api.root_resource_id}
         methods: list[pulumi.Resource] = []
         # All that a deployment freezes, for the deployment's trigger: what is missing here is never redeployed.
         captured: list[Any] = [args.function_invoke_arn]
@@ -193,8 +194,8 @@ def _resource(
 
 
 def _label(path: str) -> str:
-    """Return the path as the end of a resource's name: /items/{ItemId} is -items-ItemId."""
-    return path.replace("/", "-").replace("{", "").replace("}", "")
+    """Return the path as the end of a resource's name: /items/{ItemId} is -items-ItemId, and the root is nothing."""
+    return path.rstrip("/").replace("/", "-").replace("{", "").replace("}", "")
 
 
 def _digest(text: str) -> str:
