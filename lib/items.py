@@ -28,6 +28,8 @@ def data(settings: Settings, opts: pulumi.ResourceOptions | None = None) -> Data
             name=f"{settings.environment_suffix}-items-table",
             hash_key="ItemId",
             range_key="CreatedAt",
+            # Only the handler's idempotency records have it; no client can write an attribute of this name.
+            expires_attribute="tap:expires",
             kms_key_arn=settings.kms_key_arn,
             deletion_protection=settings.deletion_protection,
             protect=settings.protect,

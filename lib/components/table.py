@@ -16,6 +16,7 @@ class TableArgs:
     name: str
     hash_key: str
     range_key: str | None = None
+    expires_attribute: str | None = None
     kms_key_arn: str | None = None
     deletion_protection: bool = False
     protect: bool = False
@@ -38,6 +39,9 @@ class Table(pulumi.ComponentResource):
             hash_key=args.hash_key,
             range_key=args.range_key,
             attributes=[dynamodb.TableAttributeArgs(name=key, type="S") for key in keys],
+            ttl=dynamodb.TableTtlArgs(attribute_name=args.expires_attribute, enabled=True)
+            if args.expires_attribute
+            else None,
             point_in_time_recovery=dynamodb.TablePointInTimeRecoveryArgs(enabled=True),
             server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=args.kms_key_arn),
             # False is said aloud, so that switching it off again is a change and not silence.
