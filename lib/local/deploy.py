@@ -1,0 +1,380 @@
+"""Deploys unmodified Pulumi programs onto the emulator, without the Pulumi engine.
+
+Each program runs in a process of its own. All start at once; a StackReference waits until the stack it names is deployed, so
+the order of the stacks is the order of their references and nothing else. A program whose upstream fails is not deployed.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from lib.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, scrubbed
+from lib.local.state import State, Wire
+from lib.local.types.core import ResourceError
+from lib.local.types.values import has_secret, reveal
+from lib.program import ORGANIZATION, Program
+
+Event = Mapping[str, Any]
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: its outputs in the clear, and which of them must not be shown."""
+
+    project: str
+    name: str
+    outputs: Mapping[str, Any]
+    secrets: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class DeployError(Exception):
+    """One or more stacks could not be deployed: `failures` by project, and what was `deployed`."""
+
+    def __init__(self, failures: Mapping[str, str], deployed: Mapping[str, Stack]) -> None:
+        super().__init__("\n".join(f"{project}: {message}" for project, message in failures.items()))
+        self.failures, self.deployed = failures, deployed
+
+
+def deploy(
+    programs: Sequence[Program],
+    *,
+    endpoint: str,
+    state_dir: Path,
+    stack: str = "dev",
+    config: Mapping[str, str] | None = None,
+    on_event: OnEvent = lambda event: None,  # noqa: ARG005
+) -> dict[str, Stack]:
+    """Deploy the programs as stacks of this name and return them by project.
+
+    `config` overrides what the projects' files say. `on_event` is called with one event at a time (docs/local-events.md);
+    after a DeployError what was done is kept, and the same call continues from there.
+    """
+    run = _Run(programs, endpoint, state_dir, stack, config or {}, on_event)
+    return run.all("deploy", programs)
+
+
+def destroy(
+    programs: Sequence[Program],
+    *,
+    endpoint: str,
+    state_dir: Path,
+    stack: str = "dev",
+    config: Mapping[str, str] | None = None,
+    on_event: OnEvent = lambda event: None,  # noqa: ARG005
+) -> None:
+    """Delete everything that the programs' stacks have: the given programs in reverse order."""
+    run = _Run(programs, endpoint, state_dir, stack, config or {}, on_event)
+    for program in reversed(programs):
+        run.all("destroy", [program])
+
+
+def read_outputs(state_dir: Path, project: str, stack: str) -> Stack:
+    """What a stack was last deployed with."""
+    state = State.of(state_dir, project, stack)
+    secret_keys = frozenset(key for key, value in state.outputs.items() if has_secret(value))
+    return Stack(project, stack, reveal(state.outputs), secret_keys)
+
+
+class _Run:
+    """The processes of one deploy, and what they wait for."""
+
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        endpoint: str,
+        state_dir: Path,
+        stack: str,
+        config: Mapping[str, str],
+        on_event: OnEvent,
+    ) -> None:
+        self._programs = {program.project: program for program in programs}
+        self._endpoint, self._state_dir, self._stack, self._config = endpoint, state_dir, stack, config
+        self._on_event = on_event
+        self._changed = threading.Condition()
+        self._finished: dict[str, str] = {}  # project: "" or why it failed
+        self._waiting: dict[str, str] = {}  # project: the project it waits for
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def all(self, action: str, programs: Iterable[Program]) -> dict[str, Stack]:
+        """Run the action for the programs side by side and wait for all of them."""
+        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        children = [_Child(self._spec(action, program)) for program in programs]
+        threads = [threading.Thread(target=self._attend, args=(child,), name=child.project) for child in children]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            # Ctrl-C: what is being written is written to its end, nothing new begins.
+            for child in children:
+                child.stop()
+            for thread in threads:
+                thread.join()
+            raise
+        failures = {project: why for project, why in self._finished.items() if why}
+        done = {project: self._result(project) for project, why in self._finished.items() if not why}
+        if failures:
+            raise DeployError(failures, done)
+        return done
+
+    def _result(self, project: str) -> Stack:
+        kept = read_outputs(self._state_dir, project, self._stack)
+        return Stack(project, self._stack, kept.outputs, kept.secrets, self._counts.get(project, {}))
+
+    def _spec(self, action: str, program: Program) -> dict[str, Any]:
+        return {
+            "action": action,
+            "directory": str(program.directory),
+            "project": program.project,
+            "stack": self._stack,
+            "endpoint": self._endpoint,
+            "state_dir": str(self._state_dir),
+            "config": {**program.config(self._stack), **self._config},
+        }
+
+    def _attend(self, child: "_Child") -> None:
+        """Pass on a child's events, answer its questions, and note how it ended."""
+        project = child.project
+        self._tell(project, {"event": "stack", "state": "started"})
+        counts = self._counts.setdefault(project, {})
+        failed: list[str] = []
+        for event in child.events():
+            if event["event"] == "question":
+                answering = threading.Thread(target=self._answer, args=(child, event), daemon=True)
+                answering.start()
+                continue
+            if event["event"] == "resource":
+                counts[event["result"]] = counts.get(event["result"], 0) + 1
+                if event["result"] == "failed":
+                    where = f" ({event['source']})" if event.get("source") else ""
+                    failed.append(f"{event['type']} {event['name']}{where}: {event['message']}")
+            if event["event"] == "failed":
+                failed.append(event["message"])
+                continue
+            self._tell(project, event)
+        code = child.wait()
+        if code and not failed:
+            failed.append(f"the program's process ended with {code}\n{child.last_words()}".rstrip())
+        why = "\n".join(failed)
+        self._tell(project, {"event": "stack", "state": "failed" if why else "done", "counts": counts, "message": why})
+        with self._changed:
+            self._finished[project] = why
+            self._waiting.pop(project, None)
+            self._changed.notify_all()
+
+    def _answer(self, child: "_Child", question: Event) -> None:
+        """Answer a StackReference, when the stack it names is ready."""
+        try:
+            child.answer({"outputs": self._outputs(child.project, question["stack"]), "number": question["number"]})
+        except ResourceError as error:
+            child.answer({"error": str(error), "number": question["number"]})
+
+    def _outputs(self, asker: str, reference: str) -> Wire:
+        organization, _, rest = reference.partition("/")
+        project, _, stack = rest.partition("/")
+        if not stack:
+            raise ResourceError(f"the stack reference {reference!r} is not organization/project/stack")
+        if project in self._programs and stack == self._stack:
+            self._wait_for(asker, project)
+        state = State.of(self._state_dir, project, stack)
+        if organization != ORGANIZATION or not state.path.is_file():
+            raise ResourceError(f"unknown stack {reference!r}: deploy it first")
+        return state.outputs
+
+    def _wait_for(self, asker: str, project: str) -> None:
+        with self._changed:
+            self._waiting[asker] = project
+            chain = [project]
+            while (following := self._waiting.get(chain[-1])) and following not in chain:
+                chain.append(following)
+            if asker in chain:
+                raise ResourceError(f"the stacks wait for each other: {' -> '.join([asker, *chain])}")
+            self._changed.wait_for(lambda: project in self._finished)
+            self._waiting.pop(asker, None)
+            if self._finished[project]:
+                raise ResourceError(f"its upstream stack {project} was not deployed")
+
+    def _tell(self, project: str, event: Event) -> None:
+        with self._changed:
+            self._on_event({"project": project, "stack": self._stack, **event})
+
+
+class _Child:
+    """A process that runs one program; events come out of a pipe of its own, answers go in on stdin."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.project: str = spec["project"]
+        reading, writing = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "lib.local.deploy", str(writing)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=[writing],
+            env={**scrubbed(os.environ), "PYTHONUNBUFFERED": "1"},
+            # Ctrl-C reaches the caller alone, who decides what it means for a change under way.
+            start_new_session=True,
+        )
+        os.close(writing)
+        self._events = os.fdopen(reading, encoding="utf-8")
+        self._said: list[str] = []
+        self._write_lock = threading.Lock()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self.answer(spec)
+
+    def events(self) -> Iterable[dict[str, Any]]:
+        for line in self._events:
+            yield json.loads(line)
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        stdin = self._process.stdin
+        with self._write_lock, contextlib.suppress(BrokenPipeError):
+            if stdin is not None and not stdin.closed:
+                stdin.write(json.dumps(message) + "\n")
+                stdin.flush()
+
+    def stop(self) -> None:
+        """Ask it to finish what it is doing to a resource and to begin nothing more."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        code = self._process.wait()
+        self._listener.join()
+        self._events.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        return code
+
+    def last_words(self) -> str:
+        return "".join(self._said[-20:])
+
+    def _listen(self) -> None:
+        if self._process.stdout is not None:
+            self._said.extend(self._process.stdout)
+
+
+# -- in the child ------------------------------------------------------------------------------------------------------
+
+
+class _Parent:
+    """The other end: tells events and asks for other stacks' outputs."""
+
+    def __init__(self, events: TextIO, answers: TextIO) -> None:
+        self._events, self._answers = events, answers
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition()
+        self._inbox: dict[int, dict[str, Any]] = {}
+        self._number = 0
+
+    def listen(self) -> None:
+        """Take the answers as they come; the parent's end of file means that nobody wants this any more."""
+        for line in self._answers:
+            message = json.loads(line)
+            with self._arrived:
+                self._inbox[message["number"]] = message
+                self._arrived.notify_all()
+        os._exit(1)
+
+    def tell(self, event: Event) -> None:
+        with self._lock:
+            self._events.write(json.dumps(event) + "\n")
+            self._events.flush()
+
+    def read_stack(self, name: str) -> Wire:
+        with self._arrived:
+            self._number += 1
+            number = self._number
+        self.tell({"event": "question", "stack": name, "number": number})
+        with self._arrived:
+            self._arrived.wait_for(lambda: number in self._inbox)
+            answer = self._inbox.pop(number)
+        if "error" in answer:
+            raise ResourceError(answer["error"])
+        outputs: Wire = answer["outputs"]
+        return outputs
+
+
+def _child(events: TextIO) -> int:
+    from lib.local.monitor import FailedError, Monitor  # noqa: PLC0415 - only this process needs the SDK's messages
+    from lib.local.types.core import Aws  # noqa: PLC0415
+    from lib.program import run  # noqa: PLC0415
+
+    spec = json.loads(sys.stdin.readline())
+    parent = _Parent(events, sys.stdin)
+    threading.Thread(target=parent.listen, daemon=True).start()
+    program = Program(Path(spec["directory"]))
+    os.chdir(program.directory)
+    monitor = Monitor(
+        project=spec["project"],
+        stack=spec["stack"],
+        state=State.of(Path(spec["state_dir"]), spec["project"], spec["stack"]),
+        aws=Aws(spec["endpoint"], spec["config"].get("aws:region", REGION), ACCESS_KEY, SECRET_KEY),
+        tell=parent.tell,
+        read_stack=parent.read_stack,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: monitor.cancel())
+    try:
+        if spec["action"] == "destroy":
+            monitor.destroy()
+        else:
+            run(
+                program.run,
+                monitor,
+                project=spec["project"],
+                stack=spec["stack"],
+                config=spec["config"],
+                engine=monitor,
+            )
+            monitor.finish()
+    except FailedError:
+        return 1
+    except BaseException as error:  # noqa: BLE001 - whatever the program raised is for its author to read
+        if not monitor.failures:
+            parent.tell({"event": "failed", "message": monitor.masked(_explain(error, program.directory))})
+        return 1
+    return 1 if monitor.failures else 0
+
+
+def _explain(error: BaseException, directory: Path) -> str:
+    """The error, and the place in the program's or the project's own code that it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_own(Path(frame.filename), directory)]
+    text = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, SyntaxError) or not own:
+        return text
+    return f"{text}\n  at {own[-1].filename}:{own[-1].lineno} in {own[-1].name}: {own[-1].line}"
+
+
+def _is_own(file: Path, directory: Path) -> bool:
+    lib = Path(__file__).resolve().parents[1]
+    machinery = file.is_relative_to(lib / "local") or file == lib / "program.py"
+    return (file.is_relative_to(lib) or file.is_relative_to(directory)) and not machinery
+
+
+def main() -> None:
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as events:
+        code = _child(events)
+    sys.stdout.flush()
+    # Whatever a program left running must not keep the deploy waiting.
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What a stack has in the emulator: one JSON file for each stack, written after every single change.
+
+A run that is killed at any moment leaves a file that says what exists, so that the next one continues from there.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+Wire = dict[str, Any]
+
+
+@dataclass
+class Resource:
+    """One resource as it is: inputs and outputs in Pulumi's wire form, secrets marked."""
+
+    urn: str
+    type: str
+    custom: bool
+    id: str = ""
+    inputs: Wire = field(default_factory=dict)
+    outputs: Wire = field(default_factory=dict)
+    parent: str = ""
+    dependencies: list[str] = field(default_factory=list)
+    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
+    provider: str = ""
+    source: str = ""
+    protect: bool = False
+    retain_on_delete: bool = False
+    deleted_with: str = ""
+    external: bool = False  # only read, never ours to change
+    tainted: bool = False  # its creation failed half way: it is made anew
+    doomed: bool = False  # replaced already, still to be deleted
+
+    @property
+    def name(self) -> str:
+        return self.urn.split("::", 3)[-1]
+
+
+class State:
+    """The resources and outputs of one stack."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self.outputs: Wire = {}
+        self.deployed = False
+        self.resources: list[Resource] = []
+        if path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            self.outputs, self.deployed = kept["outputs"], kept["deployed"]
+            known = {each.name for each in fields(Resource)}
+            self.resources = [Resource(**{k: v for k, v in each.items() if k in known}) for each in kept["resources"]]
+
+    @classmethod
+    def of(cls, directory: Path, project: str, stack: str) -> "State":
+        return cls(directory / project / f"{stack}.json")
+
+    def find(self, urns: Iterable[str]) -> Resource | None:
+        """The live resource with one of these URNs."""
+        with self.lock:
+            for urn in urns:
+                for resource in self.resources:
+                    if resource.urn == urn and not resource.doomed:
+                        return resource
+        return None
+
+    def change(self, change: Callable[[list[Resource]], None] | None = None) -> None:
+        """Change the resources and write them, all at once; readable by this user alone."""
+        with self.lock:
+            if change:
+                change(self.resources)
+            kept = {
+                "version": 1,
+                "deployed": self.deployed,
+                "outputs": self.outputs,
+                "resources": [asdict(resource) for resource in self.resources],
+            }
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new = self.path.with_suffix(".new")
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(kept, file, indent=1)
+            new.replace(self.path)
+
+    def put(self, resource: Resource) -> None:
+        """Write a resource, in the place of the live one with its URN."""
+
+        def change(resources: list[Resource]) -> None:
+            for index, other in enumerate(resources):
+                if other.urn == resource.urn and not other.doomed:
+                    resources[index] = resource
+                    return
+            resources.append(resource)
+
+        self.change(change)
+
+    def remove(self, resource: Resource) -> None:
+        self.change(lambda resources: resources.remove(resource))
+
+    def for_deletion(self, chosen: Callable[[Resource], bool]) -> list[Resource]:
+        """The chosen resources, each before whatever it depends on."""
+        with self.lock:
+            by_urn = {resource.urn: resource for resource in self.resources if not resource.doomed}
+            ordered: list[Resource] = []
+            seen: set[int] = set()
+
+            def visit(resource: Resource) -> None:
+                if id(resource) in seen:
+                    return
+                seen.add(id(resource))
+                for urn in (resource.parent, *resource.dependencies):
+                    if urn in by_urn:
+                        visit(by_urn[urn])
+                ordered.append(resource)
+
+            for resource in self.resources:
+                visit(resource)
+            return [resource for resource in reversed(ordered) if chosen(resource)]

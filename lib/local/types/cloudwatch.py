@@ -1,0 +1,167 @@
+"""CloudWatch's log groups, alarms and dashboards."""
+
+from lib.local.types.core import Aws, Tagging, Type, Values, camel, f, new, pascal
+
+
+class LogGroup(Type):
+    token = "aws:cloudwatch/logGroup:LogGroup"
+    service = "logs"
+    inputs = {
+        "name": new("logGroupName"),
+        "retentionInDays": f(default=0),
+        "kmsKeyId": f("kmsKeyId"),
+        "logGroupClass": new("logGroupClass", default="STANDARD"),
+        "skipDestroy": f(default=False),
+        "tags": f("tags"),
+    }
+    outputs = {"arn": "arn", "namePrefix": "nothing", "deletionProtectionEnabled": "deletionProtectionEnabled"}
+    empty = {"namePrefix": "", "deletionProtectionEnabled": False, "logGroupClass": "STANDARD"}
+    identity = "{name}"
+    name = "name"
+    key = {"logGroupName": "{id}"}
+    create_call = "create_log_group"
+    delete_call = "delete_log_group"
+    tagging = Tagging(
+        "list_tags_for_resource", "tag_resource", "untag_resource", "resourceArn", "tags", "tagKeys", map=True
+    )
+
+    def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
+        if inputs.get("retentionInDays"):
+            self._retain(aws, resource_id, inputs)
+
+    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
+        groups = self.call(aws, "describe_log_groups", logGroupNamePrefix=resource_id)["logGroups"]
+        group = next((group for group in groups if group["logGroupName"] == resource_id), None)
+        if group is None:
+            return None
+        real = {
+            **self.translate(aws, "", group),
+            "arn": group["arn"].removesuffix(":*"),
+            "retentionInDays": group.get("retentionInDays", 0),
+            "deletionProtectionEnabled": group.get("deletionProtectionEnabled", False),
+        }
+        return {**real, "tags": self.tags(aws, {**known, **real})}
+
+    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
+        if "retentionInDays" in changed:
+            self._retain(aws, known["id"], news)
+        if "kmsKeyId" in changed:
+            if key := news.get("kmsKeyId"):
+                self.call(aws, "associate_kms_key", logGroupName=known["id"], kmsKeyId=key)
+            else:
+                self.call(aws, "disassociate_kms_key", logGroupName=known["id"])
+
+    def delete(self, aws: Aws, known: Values) -> None:
+        if not known.get("skipDestroy"):
+            super().delete(aws, known)
+
+    def _retain(self, aws: Aws, name: str, inputs: Values) -> None:
+        if days := inputs.get("retentionInDays"):
+            self.call(aws, "put_retention_policy", logGroupName=name, retentionInDays=int(days))
+        else:
+            self.call(aws, "delete_retention_policy", logGroupName=name)
+
+
+class MetricAlarm(Type):
+    token = "aws:cloudwatch/metricAlarm:MetricAlarm"
+    service = "cloudwatch"
+    inputs = {
+        "name": new("AlarmName"),
+        **pascal(
+            "comparisonOperator evaluationPeriods metricName namespace period statistic extendedStatistic threshold unit"
+        ),
+        **pascal("alarmDescription datapointsToAlarm thresholdMetricId"),
+        **pascal("alarmActions okActions insufficientDataActions", unordered=True),
+        "okActions": f("OKActions", unordered=True),
+        "actionsEnabled": f("ActionsEnabled", default=True),
+        "treatMissingData": f("TreatMissingData", default="missing"),
+        "evaluateLowSampleCountPercentiles": f("EvaluateLowSampleCountPercentile"),
+        "dimensions": f(),
+        "metricQueries": f(unordered=True),
+        "tags": f("Tags"),
+    }
+    outputs = {"arn": "AlarmArn"}
+    empty = {"evaluateLowSampleCountPercentiles": ""}
+    identity = "{name}"
+    name = "name"
+    key = {"AlarmNames": "{id}"}
+    create_call = update_call = "put_metric_alarm"
+    read_call = "describe_alarms"
+    read_at = "MetricAlarms[0]"
+    delete_call = "delete_alarms"
+    tagging = Tagging("list_tags_for_resource", "tag_resource", "untag_resource", "ResourceARN")
+
+    def named(self, aws: Aws, known: Values) -> Values:  # noqa: ARG002
+        return {"AlarmNames": [known["id"]]}
+
+    def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
+        params = super().request(aws, operation, inputs, only)
+        if inputs.get("dimensions"):
+            params["Dimensions"] = pairs(inputs["dimensions"])
+        if inputs.get("metricQueries"):
+            shape = aws.model(self.service, self.create_call).input_shape.members["Metrics"]
+            params["Metrics"] = [
+                self._to_api(query_to_api(q), shape.member, "metricQueries") for q in inputs["metricQueries"]
+            ]
+        return params
+
+    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
+        real = super().read(aws, resource_id, known)
+        if real is None:
+            return None
+        alarm = self.call(aws, self.read_call, AlarmNames=[resource_id])["MetricAlarms"][0]
+        return {
+            **real,
+            "dimensions": {pair["Name"]: pair["Value"] for pair in alarm.get("Dimensions", [])},
+            "metricQueries": [query_from_api(query) for query in alarm.get("Metrics", [])],
+        }
+
+    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
+        request = self.request(aws, self.update_call, news)
+        request.pop("Tags", None)  # PutMetricAlarm ignores tags of an alarm that exists
+        self.call(aws, self.update_call, **request)
+
+
+class Dashboard(Type):
+    """PutDashboard overwrites what has the name, as the real provider does."""
+
+    token = "aws:cloudwatch/dashboard:Dashboard"
+    service = "cloudwatch"
+    inputs = {"dashboardName": new("DashboardName"), "dashboardBody": f("DashboardBody", json=True)}
+    outputs = {"dashboardArn": "DashboardArn"}
+    identity = "{dashboardName}"
+    key = {"DashboardName": "{id}"}
+    create_call = update_call = "put_dashboard"
+    read_call = "get_dashboard"
+    delete_call = "delete_dashboards"
+
+    def delete(self, aws: Aws, known: Values) -> None:
+        self.call(aws, self.delete_call, DashboardNames=[known["id"]])
+
+
+def pairs(dimensions: Values) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": str(value)} for name, value in sorted(dimensions.items())]
+
+
+def query_to_api(query: Values) -> Values:
+    metric = query.get("metric")
+    if not metric:
+        return query
+    inside = {key: metric[key] for key in ("metricName", "namespace") if metric.get(key)}
+    inside |= {"dimensions": pairs(metric["dimensions"])} if metric.get("dimensions") else {}
+    statistics = {
+        key: value for key, value in metric.items() if key in ("period", "stat", "unit") and value is not None
+    }
+    rest = {key: value for key, value in query.items() if key != "metric"}
+    return {**rest, "metricStat": {"metric": inside, **statistics}}
+
+
+def query_from_api(query: Values) -> Values:
+    flat = {camel(key): value for key, value in query.items() if key != "MetricStat"}
+    if statistics := query.get("MetricStat"):
+        metric = {camel(key): value for key, value in statistics.items() if key != "Metric"}
+        metric |= {camel(key): value for key, value in statistics["Metric"].items() if key != "Dimensions"}
+        if dimensions := statistics["Metric"].get("Dimensions"):
+            metric["dimensions"] = {pair["Name"]: pair["Value"] for pair in dimensions}
+        flat["metric"] = metric
+    return flat

@@ -1,0 +1,120 @@
+"""IAM, which is the same in every region."""
+
+import json
+
+from lib.local.types.core import Aws, RefusedError, Tagging, Type, Values, f, new
+
+
+class Role(Type):
+    token = "aws:iam/role:Role"
+    service = "iam"
+    regional = False
+    inputs = {
+        "name": new("RoleName"),
+        "assumeRolePolicy": f("AssumeRolePolicyDocument", json=True),
+        "description": f("Description", default=""),
+        "maxSessionDuration": f("MaxSessionDuration", default=3600),
+        "path": new("Path", default="/"),
+        "permissionsBoundary": f("PermissionsBoundary", at="PermissionsBoundary.PermissionsBoundaryArn"),
+        "forceDetachPolicies": f(default=False),
+        "tags": f("Tags"),
+    }
+    outputs = {"arn": "Arn", "createDate": "CreateDate", "uniqueId": "RoleId", "namePrefix": "nothing"}
+    empty = {"namePrefix": ""}
+    identity = "{name}"
+    name = "name"
+    key = {"RoleName": "{id}"}
+    create_call = "create_role"
+    read_call = "get_role"
+    read_at = "Role"
+    delete_call = "delete_role"
+    tagging = Tagging("list_role_tags", "tag_role", "untag_role", "RoleName")
+    tag_target = "{id}"
+
+    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
+        real = super().read(aws, resource_id, known)
+        if real is None:
+            return None
+        attached = self.call(aws, "list_attached_role_policies", RoleName=resource_id)["AttachedPolicies"]
+        names = self.call(aws, "list_role_policies", RoleName=resource_id)["PolicyNames"]
+        policies = [self.call(aws, "get_role_policy", RoleName=resource_id, PolicyName=name) for name in names]
+        return {
+            **real,
+            "assumeRolePolicy": document(real["assumeRolePolicy"]),
+            "createDate": real["createDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "managedPolicyArns": [policy["PolicyArn"] for policy in attached],
+            "inlinePolicies": [{"name": p["PolicyName"], "policy": document(p["PolicyDocument"])} for p in policies],
+        }
+
+    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
+        name = known["id"]
+        if "assumeRolePolicy" in changed:
+            self.call(aws, "update_assume_role_policy", RoleName=name, PolicyDocument=news["assumeRolePolicy"])
+        if changed & {"description", "maxSessionDuration"}:
+            duration = int(news.get("maxSessionDuration", 3600))
+            self.call(
+                aws, "update_role", RoleName=name, Description=news.get("description", ""), MaxSessionDuration=duration
+            )
+        if "permissionsBoundary" in changed:
+            if boundary := news.get("permissionsBoundary"):
+                self.call(aws, "put_role_permissions_boundary", RoleName=name, PermissionsBoundary=boundary)
+            else:
+                self.call(aws, "delete_role_permissions_boundary", RoleName=name)
+
+    def delete(self, aws: Aws, known: Values) -> None:
+        if known.get("forceDetachPolicies"):
+            name = known["id"]
+            for policy in self.call(aws, "list_attached_role_policies", RoleName=name)["AttachedPolicies"]:
+                self.call(aws, "detach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"])
+            for inline in self.call(aws, "list_role_policies", RoleName=name)["PolicyNames"]:
+                self.call(aws, "delete_role_policy", RoleName=name, PolicyName=inline)
+        super().delete(aws, known)
+
+
+class RolePolicy(Type):
+    token = "aws:iam/rolePolicy:RolePolicy"
+    service = "iam"
+    regional = False
+    inputs = {
+        "name": new("PolicyName"),
+        "role": new("RoleName"),
+        "policy": f("PolicyDocument", json=True),
+    }
+    outputs = {"namePrefix": "nothing"}
+    empty = {"namePrefix": ""}
+    identity = "{role}:{name}"
+    name = "name"
+    key = {"RoleName": "{role}", "PolicyName": "{name}"}
+    create_call = update_call = "put_role_policy"
+    read_call = "get_role_policy"
+    delete_call = "delete_role_policy"
+
+    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
+        real = super().read(aws, resource_id, known)
+        return real and {**real, "policy": document(real["policy"])}
+
+
+class RolePolicyAttachment(Type):
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    service = "iam"
+    regional = False
+    inputs = {"role": new("RoleName"), "policyArn": new("PolicyArn")}
+    identity = "{role}/{policyArn}"
+    key = {"RoleName": "{role}", "PolicyArn": "{policyArn}"}
+    create_call = "attach_role_policy"
+    delete_call = "detach_role_policy"
+
+    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:  # noqa: ARG002
+        try:
+            found = self.call(aws, "list_attached_role_policies", RoleName=known["role"])["AttachedPolicies"]
+        except RefusedError as error:
+            if error.gone:
+                return None
+            raise
+        attached = any(policy["PolicyArn"] == known["policyArn"] for policy in found)
+        return {"role": known["role"], "policyArn": known["policyArn"]} if attached else None
+
+
+def document(value: object) -> object:
+    """A policy document as text; botocore hands it over parsed."""
+    return json.dumps(value) if isinstance(value, dict) else value
