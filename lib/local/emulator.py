@@ -9,6 +9,7 @@ so do the Lambda workers it started (see `_serve`).
 """
 
 import contextlib
+import fcntl
 import http.client
 import importlib.metadata
 import os
@@ -23,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 VERSION = "1.5.33"  # what it checks and what it does differently is recorded in docs/emulator.md for this version alone
 ACCOUNT_ID = "123456789012"
@@ -44,8 +45,9 @@ class EmulatorError(RuntimeError):
 class Emulator:
     """One running emulator. `region` is the region of `environment()`, not a limit: it serves every region.
 
-    With `keep`, the state of its services is read from that directory at the start and written there at a clean stop.
-    `on_death` is called, from another thread, with an explanation when the process ends without having been asked to.
+    With `keep`, what is in that directory from an earlier run is taken up again, and everything is written there at a
+    clean stop, whole or not at all: a crash leaves what the last clean stop had written. `on_death` is called, from
+    another thread, with an explanation when the process ends without having been asked to.
     """
 
     endpoint: str
@@ -64,6 +66,7 @@ class Emulator:
         self._on_death = on_death
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: Path | None = None
+        self._lock: BinaryIO | None = None
         self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
@@ -89,6 +92,11 @@ class Emulator:
             raise EmulatorError("the emulator is not running")
         return self._directory
 
+    @property
+    def state_directory(self) -> Path:
+        """A directory that lives as long as the emulator's own state: kept with it, or gone with it."""
+        return self.directory / "state"
+
     def start(self) -> None:
         """Start the process and return when it answers."""
         check_version()
@@ -96,34 +104,68 @@ class Emulator:
             self._directory = Path(tempfile.mkdtemp(prefix="tap-local-"))
             self.log_path = self._directory / "emulator.log"
             (self._directory / "tmp").mkdir()
-            if self._keep is not None:
-                self._keep.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._discard()
-            raise EmulatorError(f"no place for the emulator's files: {error}") from error
-        try:
+            self._take_up()
             for attempt in range(_START_ATTEMPTS):
                 if self._launch(last=attempt == _START_ATTEMPTS - 1):
                     break
+        except OSError as error:
+            self.stop()
+            raise EmulatorError(f"the emulator cannot be started: {error}") from error
         except BaseException:  # Ctrl-C while starting must leave nothing behind either
             self.stop()
             raise
-        threading.Thread(target=self._watch, name="emulator-watch", daemon=True).start()
+        threading.Thread(target=self._watch, args=(self._process,), name="emulator-watch", daemon=True).start()
 
     def stop(self) -> None:
         """Stop the process and everything it started, and remove its files. Safe to call again."""
         self._stopping.set()
-        process = self._process
+        process, self._process = self._process, None
         if process is not None:
             if process.poll() is None:
                 process.terminate()  # the process alone first: a kept state is written on the way out
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_STOP_TIMEOUT)
             _kill_group(process.pid)
-            process.wait()
             if process.stdin is not None:
                 process.stdin.close()
+            try:
+                if process.wait() == 0:
+                    self._lay_down()
+            except OSError as error:
+                raise EmulatorError(f"the state could not be kept in {self._keep}: {error}") from error
+            finally:
+                self._discard()
         self._discard()
+
+    def _take_up(self) -> None:
+        if self._keep is None:
+            self.state_directory.mkdir()
+            return
+        self._keep.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._keep / "lock").open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EmulatorError(
+                f"{self._keep} is in use by another session; stop that one, or keep elsewhere"
+            ) from None
+        saved = self._keep / "state"
+        if saved.is_dir():
+            shutil.copytree(saved, self.state_directory)
+        else:
+            self.state_directory.mkdir()
+
+    def _lay_down(self) -> None:
+        if self._keep is None or not self.state_directory.is_dir():
+            return
+        new, saved, old = self._keep / "new", self._keep / "state", self._keep / "old"
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.copytree(self.state_directory, new)
+        if saved.exists():
+            saved.rename(old)
+        new.rename(saved)
+        shutil.rmtree(old, ignore_errors=True)
 
     def check(self) -> None:
         """Raise when the emulator is not there (any more)."""
@@ -158,8 +200,8 @@ class Emulator:
             "DOCKER_HOST": f"unix://{directory}/none",
         }
         if self._keep is not None:
-            environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(self._keep / "emulator")}
-            environment |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(self._keep / "s3")}
+            environment |= {"PERSIST_STATE": "1", "STATE_DIR": str(self.state_directory / "services")}
+            environment |= {"S3_PERSIST": "1", "S3_DATA_DIR": str(self.state_directory / "s3")}
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, str(Path(__file__).resolve()), str(directory)],
@@ -191,15 +233,15 @@ class Emulator:
         finally:
             connection.close()
 
-    def _watch(self) -> None:
-        if self._process is None:
-            return
-        self._process.wait()
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        process.wait()
         if not self._stopping.is_set() and self._on_death is not None:
             self._on_death(self._obituary())
 
     def _obituary(self) -> str:
-        code = self._process.returncode if self._process is not None else None
+        if self._process is None:
+            return "the emulator is not running"
+        code = self._process.returncode
         how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with {code}"
         return f"the emulator {how}\n{self._last_words()}"
 
@@ -211,6 +253,8 @@ class Emulator:
         return "\n".join(["its last lines were:", *(f"  {line}" for line in lines)]) if lines else "it said nothing"
 
     def _discard(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -233,7 +277,7 @@ def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` without anything that names a real AWS account, endpoint or proxy on the way to one."""
     proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
     kept = {k: v for k, v in environment.items() if not k.startswith("AWS_") and k.upper() not in proxies}
-    return kept | {"NO_PROXY": "*", "no_proxy": "*"}
+    return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 def check_version() -> None:

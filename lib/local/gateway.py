@@ -20,13 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import botocore.config
 import botocore.exceptions
-import botocore.session
 from ministack.core import sigv4  # type: ignore[import-untyped]
 
 from lib.local.emulator import ACCESS_KEY, ACCOUNT_ID, SECRET_KEY
 from lib.local.server import Headers, Request, Response, Server
+from lib.local.types.core import Aws
 
 PAYLOAD_LIMIT = (
     10 * 1024 * 1024
@@ -128,35 +127,6 @@ def choose(routes: Iterable[Route], method: str, segments: list[str]) -> tuple[R
         return None
     _, route, parameters = max(matches, key=lambda match: match[0])
     return route, parameters
-
-
-class Aws:
-    """Clients of the emulator for one region, made once each."""
-
-    def __init__(self, endpoint: str, region: str) -> None:
-        self.endpoint, self.region = endpoint, region
-        self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-        self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()
-
-    def client(self, service: str) -> Any:
-        """The client of a service, shared by all threads."""
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._session.create_client(
-                    service,
-                    region_name=self.region,
-                    endpoint_url=self.endpoint,
-                    aws_access_key_id=ACCESS_KEY,
-                    aws_secret_access_key=SECRET_KEY,
-                    config=botocore.config.Config(
-                        retries={"total_max_attempts": 1},
-                        max_pool_connections=2 * CONCURRENCY,
-                        proxies={},
-                        read_timeout=120,
-                    ),
-                )
-            return self._clients[service]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,6 +335,6 @@ class Listener:
             )
         exchange.milliseconds = round((time.perf_counter() - started) * 1000)
         exchange.status, exchange.response_headers = response.status, response.headers
-        exchange.response_body = response.body.decode(errors="replace") if isinstance(response.body, bytes) else ""
+        exchange.response_body = response.body.decode(errors="replace")
         self._on_exchange(exchange)
         return response

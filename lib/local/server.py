@@ -4,12 +4,11 @@ The standard library's, because API Gateway hands header names to the function a
 the client encoded them; the ASGI servers at hand lower-case the one and decode the other.
 """
 
-import contextlib
 import http
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -45,7 +44,7 @@ class Response:
 
     status: int
     headers: Headers = field(default_factory=list)
-    body: bytes | Iterator[bytes] = b""
+    body: bytes = b""
 
 
 class Server:
@@ -185,23 +184,13 @@ class _Handler(BaseHTTPRequestHandler):
         bodiless = response.status in {204, 304} or response.status < 200 or self.command == "HEAD"
         self.send_response_only(response.status)
         self.send_header("Date", self.date_time_string())
-        stream = None if isinstance(response.body, bytes) else response.body
         for name, value in response.headers:
             self.send_header(name, value)
-        if stream is not None:
-            self.send_header("Connection", "close")
-            self.close_connection = True
-        elif response.status not in {204, 304}:
-            self.send_header("Content-Length", str(len(response.body)))  # type: ignore[arg-type]
+        if response.status not in {204, 304}:
+            self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        if stream is not None:
-            self.wfile.flush()
-            with contextlib.suppress(ConnectionError):
-                for part in stream:
-                    self.wfile.write(part)
-                    self.wfile.flush()
-        elif not bodiless:
-            self.wfile.write(response.body)  # type: ignore[arg-type]
+        if not bodiless:
+            self.wfile.write(response.body)
 
     def send_header(self, keyword: str, value: str) -> None:
         # A line break in a value would let it write headers of its own.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lib.local.emulator import Emulator
-from lib.local.gateway import Aws
+from lib.local.types.core import Aws
 
 # Answers with the event it was given, or with what the test asks for in the body: {"answer": <result>}.
 ECHO = """

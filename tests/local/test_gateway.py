@@ -16,9 +16,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from lib.local.emulator import ACCESS_KEY, ACCOUNT_ID, SECRET_KEY
-from lib.local.gateway import Api, Aws, Exchange, Functions, Listener, Throttle
+from lib.local.gateway import Api, Exchange, Functions, Listener, Throttle
 from lib.local.http_api import HttpApi
 from lib.local.rest_api import RestApi
+from lib.local.types.core import Aws
 
 pytestmark = pytest.mark.local
 

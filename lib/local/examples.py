@@ -1,0 +1,53 @@
+"""Ready-to-paste requests for whatever is deployed: one for each route, in an order in which they work as printed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+
+from lib.local.emulator import ACCESS_KEY, SECRET_KEY
+from lib.local.gateway import Route, split
+
+_ID = "hello"
+_ORDER = ("POST", "GET", "PUT", "DELETE")
+
+
+def examples(base: str, routes: Iterable[Route], region: str) -> list[str]:
+    """One curl command for each route with at most one parameter; what one creates, the next ones read and remove."""
+    known = list(routes)
+    commands = []
+    for route in sorted(known, key=_place):
+        parameters = [part[1:-1] for part in split(route.path) if part.startswith("{")]
+        if route.path == "$default":
+            commands.append(_curl("GET", f"{base}/", None, route, region))
+        elif route.method in _ORDER and len(parameters) <= 1 and "+}" not in route.path:
+            url = base + "/" + "/".join(_ID if part.startswith("{") else part for part in split(route.path))
+            commands.append(_curl(route.method, url, _body(route, known), route, region))
+    return commands
+
+
+def _place(route: Route) -> tuple[int, int]:
+    # Creating comes first and removing last; a collection comes before its items.
+    return (_ORDER.index(route.method) if route.method in _ORDER else len(_ORDER), len(split(route.path)))
+
+
+def _body(route: Route, routes: list[Route]) -> dict[str, str] | None:
+    if route.method == "PUT":
+        return {"note": "changed"}
+    if route.method != "POST":
+        return None
+    below = [split(other.path)[-1] for other in routes if other.path.startswith(f"{route.path.rstrip('/')}/{{")]
+    key = min(below, key=len, default="")[1:-1]
+    return ({key: _ID} if key else {}) | {"note": "first"}
+
+
+def _curl(method: str, url: str, body: dict[str, str] | None, route: Route, region: str) -> str:
+    words = ["curl", "-sS", "-i"]
+    if method != "GET":
+        words += ["-X", method]
+    if route.authorization == "AWS_IAM":
+        words += ["--aws-sigv4", f"aws:amz:{region}:execute-api", "--user", f"{ACCESS_KEY}:{SECRET_KEY}"]
+    if body is not None:
+        words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    return shlex.join([*words, url])
