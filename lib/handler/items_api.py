@@ -65,7 +65,7 @@ class Items:
         if expected is not None and expected.strip() != "*" and etag not in _tags(expected):
             raise _stale()
         headers = {"ETag": etag} if version else {}
-        if known is not None and (known.strip() == "*" or etag in _tags(known.replace("W/", ""))):
+        if known is not None and (known.strip() == "*" or (version and etag in _tags(known.replace("W/", "")))):
             return 304, "", headers
         return 200, write_item(item), headers
 
@@ -80,7 +80,7 @@ class Items:
         done = False
         if idempotency_key is not None:
             record = self._claim(idempotency_key, attributes, item, request.deadline)
-            item = {**item, "ItemId": record["item"], "CreatedAt": record["created"], VERSION: record["version"]}
+            item = {**item, "ItemId": record["item"], "CreatedAt": record["created"], VERSION: record[VERSION]}
             done = "done" in record
         if not done:
             try:
@@ -203,10 +203,10 @@ class Items:
             raise Problem("invalid-header", "Send If-Match or If-None-Match.")
         if header.strip() == "*":
             return "attribute_exists(ItemId)", {}
-        # What is no strong ETag matches nothing, nor does an empty one. DynamoDB takes 100 operands.
+        # What is no strong ETag matches nothing, nor does an empty one.
         tags = [tag[1:-1] for tag in _tags(header) if tag[:1] == tag[-1:] == '"' and 2 < len(tag) < 99][:100]
         values = {f":v{index}": {"S": tag} for index, tag in enumerate(tags or ["-"])}
-        return f"attribute_exists(ItemId) AND #v IN ({', '.join(values)})", values
+        return " OR ".join([f"#v = {name}" for name in values]), values
 
     def _claim(self, idempotency_key: str, attributes: Item, item: Item, deadline: float) -> Item:
         """Return the record of this key: a new one, or the one that the first request with it made."""
@@ -216,7 +216,7 @@ class Items:
             "request": {"S": sha256(dumps(attributes, sort_keys=True).encode()).hexdigest()},
             "item": item["ItemId"],
             "created": item["CreatedAt"],
-            "version": item[VERSION],
+            VERSION: item[VERSION],
             "tap:expires": {"N": str(moment + DAY)},
         }
         free = {
@@ -238,8 +238,9 @@ class Items:
         """Note that the item was stored, so that no later request with this key stores it again."""
         update = {
             "Key": _record_key(idempotency_key),
-            "UpdateExpression": "SET done = :t",
-            "ConditionExpression": "version = :v",
+            "UpdateExpression": "SET #d = :t",
+            "ConditionExpression": "#v = :v",
+            "ExpressionAttributeNames": {"#d": "done", "#v": VERSION},
             "ExpressionAttributeValues": {":t": {"BOOL": True}, ":v": item[VERSION]},
         }
         with suppress(TableError, Problem):  # the item is stored, and that is the answer
@@ -247,6 +248,8 @@ class Items:
 
 
 _RESERVED_DETAIL = f"No attribute's name begins with {RESERVED}"
+# As long as what an item gets where the client gives none.
+_ADDED = {"ItemId": {"S": "-" * 36}, "CreatedAt": {"S": "-" * 27}, VERSION: {"S": "-" * 24}}
 _NONE = {"S": ""}  # the version of an item that something else than this API wrote
 
 
@@ -282,10 +285,9 @@ def _idempotency_key(request: Request) -> str | None:
 
 def _attributes(request: Request, key: Item | None = None) -> Item:
     """Return the body's attributes, its keys in the form that is stored, or raise with all that is wrong with them."""
-    value = request.json()
+    value, errors = request.json()
     if not isinstance(value, dict):
-        raise _invalid([("", "An item is a JSON object.")])
-    errors = []
+        raise _invalid(errors or [("", "An item is a JSON object.")])
     if "ItemId" in value and (not isinstance(value["ItemId"], str) or _wrong_item_id(value["ItemId"])):
         errors.append(("/ItemId", "A string of 1 to 2048 bytes without control characters."))
     if "CreatedAt" in value:
@@ -300,7 +302,9 @@ def _attributes(request: Request, key: Item | None = None) -> Item:
     attributes = encode_item(value)
     if key is not None:
         _same_keys(attributes, key)
-    if size(attributes) + 4096 > ITEM_BYTES and size(_with_version(attributes)) > ITEM_BYTES:
+    stored = size({**_ADDED, **(key or {}), **attributes})
+    # DynamoDB keeps 1E-130 in two bytes and tells it in 132.
+    if stored > ITEM_BYTES or (stored > ITEM_BYTES // 8 and len(write_item(attributes)) > PAGE_CHARACTERS):
         raise Problem("too-large", "An item has at most 400 KB.")
     return attributes
 

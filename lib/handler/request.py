@@ -77,8 +77,8 @@ class Request:
         value = self.params[name]
         return decode_segment(value) if self.encoded else value
 
-    def json(self) -> object:
-        """Return the body's JSON value; its numbers are `values.Number`."""
+    def json(self) -> tuple[object, list[tuple[str, str]]]:
+        """Return the body's JSON value, its numbers `values.Number`, and (pointer, detail) of what no item can hold."""
         encoding = self.header("content-encoding")
         if encoding is not None and encoding.lower() != "identity":
             raise Problem("unsupported-encoding", "Send the body without a content coding.")
@@ -87,11 +87,11 @@ class Request:
             raise Problem("unsupported-media-type", "Send application/json in UTF-8.")
         text = self._text()
         try:
-            return loads(text)
+            return loads(text), []
         except UnparseableError:
             raise Problem("invalid-body", "The body is not one JSON document.") from None
         except RefusedError as refused:
-            raise Problem("invalid-item", "The item cannot be stored as it is.", refused.errors) from None
+            return refused.value, refused.errors
 
     def _text(self) -> str:
         body = self.event.get("body")

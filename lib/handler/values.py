@@ -23,11 +23,15 @@ class UnparseableError(ValueError):
 
 
 class RefusedError(ValueError):
-    """The text is JSON that an item cannot hold; `errors` has a (JSON pointer, detail) for everything wrong with it."""
+    """The text is JSON that an item cannot hold; `errors` has a (JSON pointer, detail) for everything wrong with it.
 
-    def __init__(self, errors: "list[tuple[str, str]]"):
+    `value` is what there is beside that, None in the place of what is wrong.
+    """
+
+    def __init__(self, errors: "list[tuple[str, str]]", value: "Any" = None):
         super().__init__("; ".join([f"{pointer or '/'}: {detail}" for pointer, detail in errors]))
         self.errors = errors
+        self.value = value
 
 
 class Number:
@@ -263,7 +267,7 @@ def _explain(text: str) -> "Any":
     except ValueError as error:
         raise UnparseableError(str(error)) from None
     if errors:
-        raise RefusedError(errors[:MAX_ERRORS])
+        raise RefusedError(errors[:MAX_ERRORS], value)
     return value
 
 
