@@ -24,7 +24,6 @@ DEFAULT_TAGS = {"Project": "IaC-Nova-Test", "Owner": "LLM-Eval"}
 DEFAULT_REGION = "us-east-1"
 # The environments whose settings and rules are production's.
 PRODUCTION = frozenset({"prod", "production"})
-PRODUCTION = {"prod", "production"}
 
 # The longest name built from the suffix is the role's, `{suffix}-items-lambda-role`; IAM allows 64 characters.
 MAX_SUFFIX = 64 - len("-items-lambda-role")

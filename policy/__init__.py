@@ -1,0 +1,1 @@
+"""The rules of the house for what is deployed, judged alike in the plan, in tests and by the real engine."""

@@ -1,0 +1,201 @@
+"""API Gateway, REST and HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lib.plan.recorder import Recorded
+from policy.model import View, conditions, principals, rule, statements
+
+CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/apigateway-controls.html"
+GUIDE = "https://docs.aws.amazon.com/apigateway/latest/developerguide"
+
+# Access log variables that carry what a client sent or who it is.
+_PRIVATE = re.compile(
+    r"\$context\.(?:identity\.apiKey\b|authorizer\.|requestOverride\.|responseOverride\.)|\$(?:input|stageVariables)\b"
+)
+
+
+@rule(
+    "api-regional",
+    "low",
+    "apigateway:RestApi",
+    reason="An edge-optimized API has a CloudFront distribution that nobody here can see, log or change.",
+    link=f"{GUIDE}/api-gateway-api-endpoint-types.html",
+    fix="Set endpoint_configuration to REGIONAL (or PRIVATE).",
+)
+def regional(api: Recorded, _view: View) -> Iterator[str]:
+    kind = (api.inputs.get("endpointConfiguration") or {}).get("types")
+    if kind not in {"REGIONAL", "PRIVATE"}:
+        yield "it is edge-optimized" if kind in {None, "EDGE"} else f"its endpoint type is {kind}"
+
+
+@rule(
+    "api-throttled",
+    "high",
+    "apigateway:Stage",
+    "apigatewayv2:Stage",
+    whole_stack=True,
+    reason="One client can use up the account's limit of every API, and the bill.",
+    link=f"{GUIDE}/api-gateway-request-throttling.html",
+    fix="Give the stage MethodSettings for */* (HTTP API: default_route_settings) with a rate and a burst.",
+)
+def throttled(stage: Recorded, view: View) -> Iterator[str]:
+    if stage.type.startswith("aws:apigatewayv2"):
+        limits = [stage.inputs.get("defaultRouteSettings") or {}]
+    else:
+        limits = [
+            settings.inputs.get("settings") or {}
+            for settings in view.about(stage, "stageName", "apigateway:MethodSettings")
+            if settings.inputs.get("methodPath") == "*/*"
+        ]
+    if not any(_positive(item, "throttlingRateLimit") and _positive(item, "throttlingBurstLimit") for item in limits):
+        yield "no rate and burst hold for all of its routes"
+
+
+def _positive(settings: Mapping[str, Any], key: str) -> bool:
+    value = settings.get(key)
+    return isinstance(value, int | float) and value > 0
+
+
+@rule(
+    "api-no-body-logging",
+    "high",
+    "apigateway:MethodSettings",
+    "apigateway:Stage",
+    "apigatewayv2:Stage",
+    reason="Bodies, keys and tokens in a log are a copy of the data without its protection.",
+    link=f"{GUIDE}/set-up-logging.html",
+    fix="Set data_trace_enabled to False and log only who, what, when and how it ended.",
+)
+def no_body_logging(resource: Recorded, _view: View) -> Iterator[str]:
+    if resource.kind == "MethodSettings":
+        if (resource.inputs.get("settings") or {}).get("dataTraceEnabled"):
+            yield "whole requests and responses are logged"
+        return
+    if (resource.inputs.get("defaultRouteSettings") or {}).get("dataTraceEnabled"):
+        yield "whole requests and responses are logged"
+    form = (resource.inputs.get("accessLogSettings") or {}).get("format") or ""
+    if found := _PRIVATE.search(form):
+        yield f"the access log holds {found.group()}"
+
+
+@rule(
+    "api-no-open-policy",
+    "high",
+    "apigateway:RestApi",
+    "apigateway:RestApiPolicy",
+    reason="A resource policy that allows everyone, or another account, goes past the API's own authorization.",
+    link=f"{GUIDE}/apigateway-resource-policies.html",
+    fix="Name the principals of this account, or leave the policy out.",
+)
+def no_open_policy(resource: Recorded, _view: View) -> Iterator[str]:
+    for statement in statements(resource, "policy"):
+        if statement.get("Effect") != "Allow" or conditions(statement):
+            continue
+        for kind, who in principals(statement):
+            if who == "*" or kind == "AWS":
+                yield f"its policy allows {who} without a condition"
+
+
+@rule(
+    "deployment-triggers",
+    "high",
+    "apigateway:Deployment",
+    reason="A deployment without triggers is a snapshot: later routes are planned, made, and never reachable.",
+    link="https://www.pulumi.com/registry/packages/aws/api-docs/apigateway/deployment/",
+    fix="Set triggers to a digest of all that the deployment captures.",
+)
+def deployment_triggers(deployment: Recorded, _view: View) -> Iterator[str]:
+    if not deployment.inputs.get("triggers"):
+        yield "it has no triggers"
+
+
+@rule(
+    "deployment-complete",
+    "high",
+    "apigateway:Deployment",
+    whole_stack=True,
+    reason="What is made after the deployment is not in it.",
+    link=f"{GUIDE}/how-to-deploy-api.html",
+    fix="Let the deployment depend on every method, integration and gateway response of the API.",
+)
+def deployment_complete(deployment: Recorded, view: View) -> Iterator[str]:
+    for other in view.of("apigateway:Method", "apigateway:Integration", "apigateway:Response"):
+        key = "restApiId" if other.kind == "Response" else "restApi"
+        same_api = set(other.sources.get(key, ())) & set(deployment.sources.get("restApi", ()))
+        if same_api and other.urn not in deployment.depends_on:
+            yield f"it does not wait for the {other.kind} {other.name}"
+
+
+@rule(
+    "api-logs",
+    "medium",
+    "apigateway:Stage",
+    "apigatewayv2:Stage",
+    whole_stack=True,
+    reason="Who called, when, and how it ended is asked after every incident.",
+    link=f"{CONTROLS}#apigateway-1",
+    fix="Set tap:accessLogs to true and tap:executionLogs to ERROR for the environment.",
+)
+def logs(stage: Recorded, view: View) -> Iterator[str]:
+    if not view.production:
+        return
+    if not (stage.inputs.get("accessLogSettings") or {}).get("destinationArn"):
+        yield "it has no access log in production"
+    if stage.type.startswith("aws:apigateway/"):
+        levels = [
+            (settings.inputs.get("settings") or {}).get("loggingLevel")
+            for settings in view.about(stage, "stageName", "apigateway:MethodSettings")
+        ]
+        if not set(levels) & {"ERROR", "INFO"}:
+            yield "it has no execution log in production"
+
+
+@rule(
+    "api-tracing",
+    "low",
+    "apigateway:Stage",
+    reason="A slow request in production is explained by its trace or not at all.",
+    link=f"{CONTROLS}#apigateway-3",
+    fix="Set tap:tracing to true for the environment.",
+)
+def tracing(stage: Recorded, view: View) -> Iterator[str]:
+    if view.production and stage.inputs.get("xrayTracingEnabled") is not True:
+        yield "tracing is not on in production"
+
+
+@rule(
+    "api-authorization",
+    "high",
+    "apigateway:Method",
+    "apigatewayv2:Route",
+    advice=True,
+    reason="Without authorization, anyone who finds the URL reads and changes production data.",
+    link=f"{CONTROLS}#apigateway-8",
+    fix="Set tap:authorization to AWS_IAM, API_KEY or COGNITO.",
+)
+def authorization(method: Recorded, view: View) -> Iterator[str]:
+    preflight = method.inputs.get("httpMethod") == "OPTIONS" or str(method.inputs.get("routeKey")).startswith(
+        "OPTIONS "
+    )
+    kind = method.inputs.get("authorization") or method.inputs.get("authorizationType") or "NONE"
+    if view.production and not preflight and kind == "NONE" and not method.inputs.get("apiKeyRequired"):
+        yield "anyone may call it in production"
+
+
+@rule(
+    "domain-tls",
+    "medium",
+    "apigateway:DomainName",
+    "apigatewayv2:DomainName",
+    reason="TLS 1.0 and 1.1 are broken.",
+    link=f"{GUIDE}/apigateway-custom-domain-tls-version.html",
+    fix="Set security_policy to TLS_1_2.",
+)
+def domain_tls(domain: Recorded, _view: View) -> Iterator[str]:
+    inside = domain.inputs.get("domainNameConfiguration") or {}
+    if (domain.inputs.get("securityPolicy") or inside.get("securityPolicy")) != "TLS_1_2":
+        yield "it accepts TLS before 1.2"
