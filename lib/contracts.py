@@ -6,6 +6,8 @@ Who reads whom, and in which order stacks are deployed, follows from these class
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, fields
 from graphlib import TopologicalSorter
@@ -13,9 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import pulumi
+from pulumi.output import UNKNOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 TAP_PROJECT = "tap"
+PLANNED_OUTPUTS = "TAP_PLANNED_OUTPUTS"
+"""Environment variable in which a preview of many stacks gives what the stacks before this one will export."""
 
 
 class ContractError(pulumi.RunError):
@@ -30,7 +35,7 @@ class Contract:
     directory: ClassVar[str]
     reads: ClassVar[tuple[type[Contract], ...]]
 
-    _reference: pulumi.StackReference
+    _reference: pulumi.StackReference | _Planned
 
     def __init_subclass__(cls, *, stack: str, reads: tuple[type[Contract], ...] = ()) -> None:
         cls.stack = stack
@@ -57,7 +62,7 @@ class Contract:
         """Refer to this environment's producing stack; a key is read, and has to be there, when it is first used."""
         upstream = cls.__new__(cls)
         name = f"{pulumi.get_organization()}/{cls.project}/{pulumi.get_stack()}"
-        object.__setattr__(upstream, "_reference", pulumi.StackReference(name))
+        object.__setattr__(upstream, "_reference", _planned(name) or pulumi.StackReference(name))
         return upstream
 
     def __getattr__(self, key: str) -> pulumi.Output[str]:
@@ -69,7 +74,24 @@ class Contract:
         return value
 
 
-def _checked(reference: pulumi.StackReference, producer: type[Contract], key: str) -> pulumi.Output[str]:
+class _Planned:
+    """Stands for the reference to a stack that is itself only being previewed; a null is a value not known yet."""
+
+    def __init__(self, values: Mapping[str, str | None]) -> None:
+        self._values = values
+        self.outputs = pulumi.Output.from_input({key: key for key in values})
+
+    def get_output(self, key: str) -> pulumi.Output[Any]:
+        value = self._values.get(key, "")
+        return pulumi.Output.from_input(UNKNOWN if value is None else value)
+
+
+def _planned(name: str) -> _Planned | None:
+    given = json.loads(os.environ.get(PLANNED_OUTPUTS, "{}")) if pulumi.runtime.is_dry_run() else {}
+    return _Planned(given[name]) if name in given else None
+
+
+def _checked(reference: pulumi.StackReference | _Planned, producer: type[Contract], key: str) -> pulumi.Output[str]:
     environment = pulumi.get_stack()
     reader = pulumi.get_project()
 
