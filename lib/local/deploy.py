@@ -1,7 +1,8 @@
 """Deploys unmodified Pulumi programs onto the emulator, without the Pulumi engine.
 
-Each program runs in a process of its own. All start at once; a StackReference waits until the stack it names is deployed, so
-the order of the stacks is the order of their references and nothing else. A program whose upstream fails is not deployed.
+Each program runs in a process of its own. All start at once; a StackReference waits until the stack it names is
+deployed, so the order of the stacks is the order of their references and nothing else. A program whose upstream fails
+is not deployed.
 """
 
 import contextlib
@@ -57,10 +58,10 @@ def deploy(
 ) -> dict[str, Stack]:
     """Deploy the programs as stacks of this name and return them by project.
 
-    `config` overrides what the projects' files say. `on_event` is called with one event at a time (docs/local-events.md);
+    `config` overrides what the projects' files say. `on_event` is called with one event at a time;
     after a DeployError what was done is kept, and the same call continues from there.
     """
-    run = _Run(programs, endpoint, state_dir, stack, config or {}, on_event)
+    run = _Run(programs, endpoint, state_dir, stack, config=config or {}, on_event=on_event)
     return run.all("deploy", programs)
 
 
@@ -74,7 +75,7 @@ def destroy(
     on_event: OnEvent = lambda event: None,  # noqa: ARG005
 ) -> None:
     """Delete everything that the programs' stacks have: the given programs in reverse order."""
-    run = _Run(programs, endpoint, state_dir, stack, config or {}, on_event)
+    run = _Run(programs, endpoint, state_dir, stack, config=config or {}, on_event=on_event)
     for program in reversed(programs):
         run.all("destroy", [program])
 
@@ -95,6 +96,7 @@ class _Run:
         endpoint: str,
         state_dir: Path,
         stack: str,
+        *,
         config: Mapping[str, str],
         on_event: OnEvent,
     ) -> None:
@@ -268,9 +270,6 @@ class _Child:
     def _listen(self) -> None:
         if self._process.stdout is not None:
             self._said.extend(self._process.stdout)
-
-
-# -- in the child ------------------------------------------------------------------------------------------------------
 
 
 class _Parent:

@@ -1,14 +1,16 @@
 """A resource monitor: what a Pulumi program registers is created, changed or kept in the emulator.
 
 It does for one program what the engine does: compares with what the stack has, decides between nothing, update and
-replacement, honours the resource options, and deletes at the end what the program no longer has. Options it cannot honour
-are errors. `lib/local/deploy.py` gives it a process, a state and somebody to tell.
+replacement, honours the resource options, and deletes at the end what the program no longer has. Options it can't
+honour are errors. `lib/local/deploy.py` gives it a process, a state and somebody to tell.
 """
 
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +28,17 @@ STACK = "pulumi:pulumi:Stack"
 REFERENCE = "pulumi:pulumi:StackReference"
 PROVIDER = "pulumi:providers:aws"
 Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the program wants of one resource, and what can be done about it."""
+
+    request: Any
+    type: Type
+    aws: Aws
+    resource: Resource
+    news: Values
 
 
 class FailedError(Exception):
@@ -58,8 +71,6 @@ class Monitor:
         }
         self.outputs: Wire = {}
         self.failures: list[dict[str, Any]] = []
-
-    # -- what the SDK asks -------------------------------------------------------------------------------------------------
 
     def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: ARG002, N802
         return resource_pb2.DeploymentInfo(
@@ -131,7 +142,9 @@ class Monitor:
             answer = invoke(self._for(request.provider), request.tok, reveal(args))
             if has_secret(args):
                 answer = {key: secret(value) for key, value in answer.items()}
-            return resource_pb2.ResourceInvokeResponse(**{"return": encode(answer)})
+            response = resource_pb2.ResourceInvokeResponse()
+            getattr(response, "return").CopyFrom(encode(answer))
+            return response
 
     def RegisterPackage(self, request: Any) -> Any:  # noqa: N802
         raise ResourceError(f"the package {request.name} needs the real engine")
@@ -148,17 +161,14 @@ class Monitor:
         if not self.failures:
             self.failures.append({"event": "cancelled", "name": "the deploy", "message": "the deploy was cancelled"})
 
-    # -- one resource ------------------------------------------------------------------------------------------------------
-
     def _custom(self, request: Any, urn: str, source: str) -> Resource:
-        type_ = find(request.type)
-        aws = self._for(request.provider)
         old = self._state.find([urn, *request.aliasURNs])
         if old and old.urn != urn:
             old.urn = urn
             self._state.change()
         if old and old.external:
             old = None
+        type_, aws = find(request.type), self._for(request.provider)
         wire = hashed(decode(request.object))
         if old:
             wire = _ignoring(wire, old.inputs, request.ignoreChanges)
@@ -168,90 +178,73 @@ class Monitor:
         resource = self._frame(request, urn, source, custom=True)
         # What the check added is not secret; what the program gave keeps its mark.
         resource.inputs = {key: wire.get(key, value) for key, value in news.items()}
+        step = _Step(request, type_, aws, resource, news)
         if old is None:
-            return self._create(type_, aws, resource, news, request, "create")
+            self._create(step, "created")
+            return resource
         diff = _forced(type_.diff(olds, news), request.replaceOnChanges)
         if diff.replaces or old.tainted:
-            return self._replace(type_, aws, old, resource, news, diff, request)
-        if diff.changed:
-            return self._update(type_, aws, old, resource, olds, news, diff, request)
-        resource.id, resource.outputs = old.id, old.outputs
-        self._state.put(resource)
-        self._done("unchanged", resource)
+            self._replace(step, old, diff)
+        elif diff.changed:
+            self._update(step, old, olds, diff)
+        else:
+            resource.id, resource.outputs = old.id, old.outputs
+            self._state.put(resource)
+            self._done("unchanged", resource)
         return resource
 
-    def _create(
-        self, type_: Type, aws: Aws, resource: Resource, news: Values, request: Any, operation: str
-    ) -> Resource:
-        started = self._begin(operation, resource)
-        if request.importId:
-            found = type_.read_resource(aws, request.importId, news, news)
+    def _create(self, step: "_Step", result: str) -> None:
+        resource = step.resource
+        started = self._begin("replace" if result == "replaced" else "create", resource)
+        if step.request.importId:
+            resource.id = step.request.importId
+            found = step.type.read_resource(step.aws, resource.id, step.news, step.news)
             if found is None:
-                raise ResourceError(f"resource {request.importId!r} does not exist and cannot be imported")
-            if different := type_.diff(found[0], news).changed:
-                raise ResourceError(
-                    f"inputs to import do not match the existing resource: {', '.join(sorted(different))}"
-                )
-            resource.id, outputs = request.importId, found[1]
+                raise ResourceError(f"resource {resource.id!r} does not exist and can't be imported")
+            if different := step.type.diff(found[0], step.news).changed:
+                raise ResourceError(f"what exists differs from the program in {', '.join(sorted(different))}")
+            outputs = found[1]
         else:
             try:
-                resource.id, outputs = type_.create_resource(aws, news)
+                resource.id, outputs = step.type.create_resource(step.aws, step.news)
             except PartlyCreatedError as error:
                 # It exists, so it is written down: the next deploy makes it anew, and a destroy finds it.
                 resource.id, resource.tainted = error.resource_id, True
                 resource.outputs = {**resource.inputs, "id": resource.id}
                 self._state.put(resource)
                 raise
-        resource.outputs = self._marked(outputs, request.additionalSecretOutputs, resource.inputs)
-        self._state.put(resource)
-        self._done("replaced" if operation == "replace" else "created", resource, started)
-        return resource
+        self._keep(step, outputs)
+        self._done(result, resource, started)
 
-    def _update(
-        self,
-        type_: Type,
-        aws: Aws,
-        old: Resource,
-        resource: Resource,
-        olds: Values,
-        news: Values,
-        diff: Diff,
-        request: Any,
-    ) -> Resource:
-        resource.id = old.id
-        started = self._begin("update", resource, sorted(diff.changed))
-        outputs = type_.update_resource(aws, old.id, olds, news, reveal(old.outputs))
-        resource.outputs = self._marked(outputs, request.additionalSecretOutputs, resource.inputs)
-        self._state.put(resource)
-        self._done("updated", resource, started)
-        return resource
+    def _update(self, step: "_Step", old: Resource, olds: Values, diff: Diff) -> None:
+        step.resource.id = old.id
+        started = self._begin("update", step.resource, sorted(diff.changed))
+        self._keep(step, step.type.update_resource(step.aws, old.id, olds, step.news, reveal(old.outputs)))
+        self._done("updated", step.resource, started)
 
-    def _replace(
-        self,
-        type_: Type,
-        aws: Aws,
-        old: Resource,
-        resource: Resource,
-        news: Values,
-        diff: Diff,
-        request: Any,
-    ) -> Resource:
+    def _replace(self, step: "_Step", old: Resource, diff: Diff) -> None:
         if old.protect:
+            changed = ", ".join(sorted(diff.replaces))
             raise ResourceError(
-                f"must be replaced ({', '.join(sorted(diff.replaces))} changed) and is protected; deploy it once without protect"
+                f"{changed} changed, which replaces it, and it is protected: deploy it once unprotected"
             )
+        request = step.request
         first = request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else diff.delete_before_replace
         if first or old.tainted:
             self._clear_the_way(old)
             self._delete(old)
         old.doomed = not (first or old.tainted)
         try:
-            return self._create(type_, aws, resource, news, request, "replace")
+            self._create(step, "replaced")
         except BaseException:
             # Nothing took its place (a half-made replacement is written down as such and is the live one).
-            old.doomed = old.doomed and resource.tainted
+            old.doomed = old.doomed and step.resource.tainted
             self._state.change()
             raise
+
+    def _keep(self, step: "_Step", outputs: Values) -> None:
+        step.resource.outputs = self._marked(outputs, step.request.additionalSecretOutputs, step.resource.inputs)
+        self._state.put(step.resource)
 
     def _clear_the_way(self, doomed: Resource) -> None:
         """Delete the resources that could not outlive this one, because an input that replaces them depends on it."""
@@ -284,8 +277,6 @@ class Monitor:
         resource.inputs = resource.outputs = given
         self._state.put(resource)
         return resource
-
-    # -- the end of a run --------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Delete what the program no longer has, dependents first, and keep the stack's outputs."""
@@ -325,8 +316,6 @@ class Monitor:
         self._state.remove(resource)
         if real:
             self._done("deleted", resource, started)
-
-    # -- small things ------------------------------------------------------------------------------------------------------
 
     def _urn(self, parent: str, type_: str, name: str) -> str:
         if parent:
@@ -424,7 +413,9 @@ class _Working:
         if self._monitor.failures:
             raise FailedError(f"not attempted: {self._monitor.failures[0]['message']}")
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None or isinstance(error, FailedError):
             return
         message = str(error) if isinstance(error, ResourceError) else f"{type(error).__name__}: {error}"

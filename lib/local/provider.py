@@ -29,7 +29,15 @@ from lib.local.types.values import decode, encode, reveal
 VERSION = "7.51.1"
 # Configuration of the real provider that means nothing on this machine, or exactly what it means on AWS.
 _CONFIGURATION = frozenset(
-    ["region", "version", "profile", "skipCredentialsValidation", "skipMetadataApiCheck", "skipRegionValidation", "skipRequestingAccountId"]
+    {
+        "profile",
+        "region",
+        "skipCredentialsValidation",
+        "skipMetadataApiCheck",
+        "skipRegionValidation",
+        "skipRequestingAccountId",
+        "version",
+    }
 )
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 
@@ -77,8 +85,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             raise ResourceError("the provider was used before it was configured")
         return self._aws
 
-    # -- about the plugin ------------------------------------------------------------------------------------------------
-
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         return provider_pb2.ProviderHandshakeResponse()
 
@@ -93,8 +99,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Cancel(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         return empty_pb2.Empty()
-
-    # -- its configuration -----------------------------------------------------------------------------------------------
 
     @_answering
     def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
@@ -120,15 +124,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             raise ResourceError(f"the embedded AWS does not know the provider's configuration {sorted(unknown)}")
         if not self._endpoint:
             raise ResourceError(
-                "this pulumi-resource-aws is the embedded one and needs AWS_ENDPOINT_URL, the address of the emulator on this"
-                " machine; to deploy to AWS, take it off PATH"
+                "this pulumi-resource-aws is the embedded one and needs AWS_ENDPOINT_URL, the emulator's address on"
+                " this machine; to deploy to AWS, take it off PATH"
             )
         region = configuration.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not region:
             raise ResourceError("no region is configured: pulumi config set aws:region us-east-1")
         return Aws(self._endpoint, region, ACCESS_KEY, SECRET_KEY)
-
-    # -- resources -------------------------------------------------------------------------------------------------------
 
     @_answering
     def Check(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
@@ -202,7 +204,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answering
     def Invoke(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         answer = invoke(self.aws, request.tok, reveal(decode(request.args)))
-        return provider_pb2.InvokeResponse(**{"return": encode(answer)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(encode(answer))
+        return response
 
 
 def _subject(request: Any) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from lib.local.types.core import (
     Aws,
+    Change,
     Field,
     RefusedError,
     ResourceError,
@@ -26,15 +27,17 @@ class Patched(Type):
 
     service = "apigateway"
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
+    def update(self, aws: Aws, change: Change) -> None:
         operations = [
             operation
-            for key in sorted(changed - {"tags"})
+            for key in sorted(change.changed - {"tags"})
             if self.fields[key].api
-            for operation in patches(f"/{self.fields[key].api}", olds.get(key), news.get(key), self.fields[key])
+            for operation in patches(
+                f"/{self.fields[key].api}", change.olds.get(key), change.news.get(key), self.fields[key]
+            )
         ]
         if operations:
-            self.call(aws, self.update_call, patchOperations=operations, **self.named(aws, known))
+            self.call(aws, self.update_call, patchOperations=operations, **self.named(aws, change.known))
 
     def translate(self, aws: Aws, operation: str, found: Values) -> Values:
         # What a patch wrote, the emulator answers as the text it was.
@@ -113,22 +116,24 @@ class RestApi(Patched):
     delete_call = "delete_rest_api"
     tagging = TAGGING
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         if real is None:
             return None
         if not real.get("rootResourceId"):
-            resources = self.call(aws, "get_resources", restApiId=resource_id)["items"]
+            resources = self.call(aws, "get_resources", restApiId=known["id"])["items"]
             real["rootResourceId"] = next(resource["id"] for resource in resources if resource["path"] == "/")
         real["createdDate"] = when(real["createdDate"])
         return real
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
-        super().update(aws, known, olds, news, changed - {"endpointConfiguration"})
-        if "endpointConfiguration" in changed:
-            before, after = (endpoint_type(values.get("endpointConfiguration")) for values in (olds, news))
+    def update(self, aws: Aws, change: Change) -> None:
+        super().update(aws, change.without("endpointConfiguration"))
+        if "endpointConfiguration" in change.changed:
+            before, after = (
+                endpoint_type(values.get("endpointConfiguration")) for values in (change.olds, change.news)
+            )
             operation = {"op": "replace", "path": f"/endpointConfiguration/types/{before}", "value": after}
-            self.call(aws, self.update_call, restApiId=known["id"], patchOperations=[operation])
+            self.call(aws, self.update_call, restApiId=change.known["id"], patchOperations=[operation])
 
 
 def endpoint_type(configuration: Values | None) -> str:
@@ -274,8 +279,8 @@ class Deployment(Patched):
     update_call = "update_deployment"
     delete_call = "delete_deployment"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         return real and {**real, "createdDate": when(real["createdDate"])}
 
 
@@ -321,14 +326,14 @@ class Stage(Patched):
         # CreateStage takes neither; the real provider patches them afterwards as well.
         later = frozenset(public(inputs)) & {"accessLogSettings", "clientCertificateId"}
         if later:
-            self.update(aws, {**inputs, "id": resource_id}, {}, inputs, later)
+            self.update(aws, Change({**inputs, "id": resource_id}, {}, inputs, later))
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
-        if "accessLogSettings" in changed and not news.get("accessLogSettings"):
+    def update(self, aws: Aws, change: Change) -> None:
+        if "accessLogSettings" in change.changed and not change.news.get("accessLogSettings"):
             operation = {"op": "remove", "path": "/accessLogSettings"}
-            self.call(aws, self.update_call, patchOperations=[operation], **self.named(aws, known))
-            changed -= {"accessLogSettings"}
-        super().update(aws, known, olds, news, changed)
+            self.call(aws, self.update_call, patchOperations=[operation], **self.named(aws, change.known))
+            change = change.without("accessLogSettings")
+        super().update(aws, change)
 
 
 class MethodSettings(Type):
@@ -376,7 +381,7 @@ class MethodSettings(Type):
         self._apply(aws, inputs, {}, inputs["settings"])
         return self.identity.format_map(inputs)
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:  # noqa: ARG002
+    def read(self, aws: Aws, known: Values) -> Values | None:
         stage = self.call(aws, self.read_call, **self.named(aws, known))
         found = stage.get("methodSettings", {}).get(known["methodPath"])
         if found is None:
@@ -389,8 +394,8 @@ class MethodSettings(Type):
         }
         return {**{key: known[key] for key in ("restApi", "stageName", "methodPath")}, "settings": settings}
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        self._apply(aws, known, olds["settings"], news["settings"])
+    def update(self, aws: Aws, change: Change) -> None:
+        self._apply(aws, change.known, change.olds["settings"], change.news["settings"])
 
     def delete(self, aws: Aws, known: Values) -> None:
         operation = {"op": "remove", "path": f"/{setting_path(known['methodPath'])}"}
@@ -436,11 +441,11 @@ class Account(Patched):
         return public(news)
 
     def create(self, aws: Aws, inputs: Values) -> str:
-        self.update(aws, inputs, {}, inputs, frozenset(inputs) & {"cloudwatchRoleArn"})
+        self.update(aws, Change(inputs, {}, inputs, frozenset(inputs) & {"cloudwatchRoleArn"}))
         return self.identity
 
     def delete(self, aws: Aws, known: Values) -> None:
-        self.update(aws, known, known, {}, frozenset({"cloudwatchRoleArn"}))
+        self.update(aws, Change(known, known, {}, frozenset({"cloudwatchRoleArn"})))
 
     def translate(self, aws: Aws, operation: str, found: Values) -> Values:
         del aws, operation
@@ -450,8 +455,8 @@ class Account(Patched):
             "throttleSettings": [throttle] if throttle else [],
         }
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known) or {}
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known) or {}
         throttle = real.get("throttleSettings") or []
         return {**real, "throttleSettings": throttle if isinstance(throttle, list) else [throttle]}
 
@@ -510,10 +515,10 @@ class ApiKey(Patched):
         defaults = {"description": "Managed by Pulumi", "enabled": True}
         return super().request(aws, operation, {**defaults, **inputs}, only)
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        found = self.call(aws, self.read_call, apiKey=resource_id, includeValue=True)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        found = self.call(aws, self.read_call, apiKey=known["id"], includeValue=True)
         real = self.translate(aws, self.read_call, found)
-        arn = f"arn:aws:apigateway:{aws.region}::/apikeys/{resource_id}"
+        arn = f"arn:aws:apigateway:{aws.region}::/apikeys/{known['id']}"
         dates = {key: when(found[key]) for key in ("createdDate", "lastUpdatedDate")}
         return {**real, **dates, "arn": arn, "tags": real.get("tags") or self.tags(aws, {**known, "arn": arn})}
 
@@ -539,15 +544,15 @@ class UsagePlan(Patched):
     delete_call = "delete_usage_plan"
     tagging = TAGGING
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
-        super().update(aws, known, olds, news, changed - {"apiStages"})
-        if "apiStages" in changed:
+    def update(self, aws: Aws, change: Change) -> None:
+        super().update(aws, change.without("apiStages"))
+        if "apiStages" in change.changed:
             before, after = (
                 {f"{stage['apiId']}:{stage['stage']}" for stage in values.get("apiStages") or []}
-                for values in (olds, news)
+                for values in (change.olds, change.news)
             )
-            self._stages(aws, known["id"], dict.fromkeys(before - after, "remove"))
-            self._stages(aws, known["id"], dict.fromkeys(after - before, "add"))
+            self._stages(aws, change.known["id"], dict.fromkeys(before - after, "remove"))
+            self._stages(aws, change.known["id"], dict.fromkeys(after - before, "add"))
 
     def delete(self, aws: Aws, known: Values) -> None:
         # AWS keeps a plan that still covers a stage.
@@ -614,8 +619,8 @@ class DomainName(Patched):
     delete_call = "delete_domain_name"
     tagging = TAGGING
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         if real and real.get("certificateUploadDate"):
             real["certificateUploadDate"] = when(real["certificateUploadDate"])
         return real

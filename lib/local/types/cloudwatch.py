@@ -1,6 +1,6 @@
 """CloudWatch's log groups, alarms and dashboards."""
 
-from lib.local.types.core import Aws, Tagging, Type, Values, camel, f, new, pascal
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, camel, f, new, pascal
 
 
 class LogGroup(Type):
@@ -29,9 +29,9 @@ class LogGroup(Type):
         if inputs.get("retentionInDays"):
             self._retain(aws, resource_id, inputs)
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        groups = self.call(aws, "describe_log_groups", logGroupNamePrefix=resource_id)["logGroups"]
-        group = next((group for group in groups if group["logGroupName"] == resource_id), None)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        groups = self.call(aws, "describe_log_groups", logGroupNamePrefix=known["id"])["logGroups"]
+        group = next((group for group in groups if group["logGroupName"] == known["id"]), None)
         if group is None:
             return None
         real = {
@@ -42,14 +42,14 @@ class LogGroup(Type):
         }
         return {**real, "tags": self.tags(aws, {**known, **real})}
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        if "retentionInDays" in changed:
-            self._retain(aws, known["id"], news)
-        if "kmsKeyId" in changed:
-            if key := news.get("kmsKeyId"):
-                self.call(aws, "associate_kms_key", logGroupName=known["id"], kmsKeyId=key)
+    def update(self, aws: Aws, change: Change) -> None:
+        if "retentionInDays" in change.changed:
+            self._retain(aws, change.known["id"], change.news)
+        if "kmsKeyId" in change.changed:
+            if key := change.news.get("kmsKeyId"):
+                self.call(aws, "associate_kms_key", logGroupName=change.known["id"], kmsKeyId=key)
             else:
-                self.call(aws, "disassociate_kms_key", logGroupName=known["id"])
+                self.call(aws, "disassociate_kms_key", logGroupName=change.known["id"])
 
     def delete(self, aws: Aws, known: Values) -> None:
         if not known.get("skipDestroy"):
@@ -68,9 +68,9 @@ class MetricAlarm(Type):
     inputs = {
         "name": new("AlarmName"),
         **pascal(
-            "comparisonOperator evaluationPeriods metricName namespace period statistic extendedStatistic threshold unit"
+            "comparisonOperator evaluationPeriods metricName namespace period statistic extendedStatistic threshold"
         ),
-        **pascal("alarmDescription datapointsToAlarm thresholdMetricId"),
+        **pascal("unit alarmDescription datapointsToAlarm thresholdMetricId"),
         **pascal("alarmActions okActions insufficientDataActions", unordered=True),
         "okActions": f("OKActions", unordered=True),
         "actionsEnabled": f("ActionsEnabled", default=True),
@@ -105,19 +105,19 @@ class MetricAlarm(Type):
             ]
         return params
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         if real is None:
             return None
-        alarm = self.call(aws, self.read_call, AlarmNames=[resource_id])["MetricAlarms"][0]
+        alarm = self.call(aws, self.read_call, AlarmNames=[known["id"]])["MetricAlarms"][0]
         return {
             **real,
             "dimensions": {pair["Name"]: pair["Value"] for pair in alarm.get("Dimensions", [])},
             "metricQueries": [query_from_api(query) for query in alarm.get("Metrics", [])],
         }
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        request = self.request(aws, self.update_call, news)
+    def update(self, aws: Aws, change: Change) -> None:
+        request = self.request(aws, self.update_call, change.news)
         request.pop("Tags", None)  # PutMetricAlarm ignores tags of an alarm that exists
         self.call(aws, self.update_call, **request)
 

@@ -1,11 +1,11 @@
 """What every resource type shares: data first, code only where AWS's own API is irregular.
 
-A type is a class whose attributes say which API call creates, reads, updates and deletes the resource and what each Pulumi
-input is called in that API. Nested names and value types come from botocore's own service models, so a type needs no
-line for them. `lib/local/monitor.py` (no engine) and `lib/local/provider.py` (the real engine) drive the same types.
+A type is a class whose attributes say which API call creates, reads, updates and deletes the resource and what each
+Pulumi input is called in that API. Nested names and value types come from botocore's own service models, so a type
+needs no line for them. `lib/local/monitor.py` (no engine) and `lib/local/provider.py` (the real engine) drive them.
 """
 
-import datetime
+import datetime as dt
 import json
 import secrets
 import threading
@@ -59,7 +59,7 @@ class RefusedError(ResourceError):
 
 
 class PartlyCreatedError(ResourceError):
-    """The resource exists, but a later step of its creation failed; it carries the identifier, so that nothing is lost."""
+    """The resource exists, but a later step of its creation failed; its identifier is here, so that nothing is lost."""
 
     def __init__(self, resource_id: str, reason: str) -> None:
         super().__init__(reason)
@@ -79,9 +79,7 @@ UNKNOWN = _Unknown()
 class Aws:
     """The clients of one emulator. Any address but a loopback one is refused: no real AWS is ever called."""
 
-    def __init__(
-        self, endpoint: str, region: str = "us-east-1", access_key: str = "test", secret_key: str = "test"
-    ) -> None:
+    def __init__(self, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
         host = urlsplit(endpoint).hostname or ""
         if host not in ("127.0.0.1", "localhost", "::1"):
             raise ResourceError(f"the embedded AWS is on this machine only; {endpoint!r} is not a loopback address")
@@ -111,7 +109,6 @@ class Aws:
                         retries={"total_max_attempts": 1},
                         proxies={},
                         s3={"addressing_style": "path"},
-                        ignore_configured_endpoint_urls=True,
                     ),
                 )
             return self._clients[key]
@@ -200,13 +197,26 @@ class Diff:
     delete_before_replace: bool = False
 
 
+@dataclass(frozen=True)
+class Change:
+    """An update: all that is known of the resource, the inputs before and after, and which of them changed."""
+
+    known: Values
+    olds: Values
+    news: Values
+    changed: frozenset[str]
+
+    def without(self, key: str) -> "Change":
+        return Change(self.known, self.olds, self.news, self.changed - {key})
+
+
 class Type:
     """One resource type. Subclasses are data; they override a method where AWS's API is irregular."""
 
     token: ClassVar[str] = ""
     service: ClassVar[str]
     inputs: ClassVar[Mapping[str, Field]]
-    # Outputs beside the inputs: JMESPath into the read call's answer or, where it holds "{", a template over everything known.
+    # Outputs beside the inputs: JMESPath into the read call's answer or, where it holds "{", a template over all known.
     outputs: ClassVar[Mapping[str, str]] = {}
     # Outputs that may be empty: what the real provider answers then.
     empty: ClassVar[Mapping[str, Any]] = {}
@@ -226,8 +236,6 @@ class Type:
     regional: ClassVar[bool] = True
     rename: ClassVar[Mapping[str, str]] = {}  # nested names that are not the API's
     delete_first: ClassVar[bool] = False  # two of them cannot exist side by side
-
-    # -- what the engine asks ------------------------------------------------------------------------------------------
 
     def check(self, aws: Aws, name: str, news: Values, olds: Values) -> Values:
         """Return the inputs with their defaults; raise for what is not known here."""
@@ -260,7 +268,7 @@ class Type:
             computed = dict.fromkeys(self.computed, UNKNOWN)
         else:
             computed = {key: olds.get(key) for key in self.computed}
-            computed |= {key: UNKNOWN for key in self.moving if changed}
+            computed |= dict.fromkeys(self.moving if changed else (), UNKNOWN)
         return {**computed, **public(inputs), **self._tags_all(inputs)}
 
     def create_resource(self, aws: Aws, inputs: Values) -> tuple[str, Values]:
@@ -277,7 +285,7 @@ class Type:
         """What really is there, as inputs and outputs; None when it is gone."""
         aws = self._located(aws, {**state, **inputs})
         try:
-            real = self.read(aws, resource_id, {**state, **inputs, "id": resource_id})
+            real = self.read(aws, {**state, **inputs, "id": resource_id})
         except RefusedError as error:
             if error.gone:
                 return None
@@ -296,7 +304,7 @@ class Type:
         changed = self.diff(olds, news).changed
         known = {**state, **news, "id": resource_id}
         if changed - {"tags"}:
-            self.update(aws, known, olds, news, changed)
+            self.update(aws, Change(known, olds, news, changed))
         if "tags" in changed:
             self.retag(aws, known, olds.get("tags") or {}, news.get("tags") or {})
         return self._outputs(aws, resource_id, news, state)
@@ -309,8 +317,6 @@ class Type:
             if not error.gone:
                 raise
 
-    # -- what a type may do its own way --------------------------------------------------------------------------------
-
     def create(self, aws: Aws, inputs: Values) -> str:
         answer = self.call(aws, self.create_call, **self.create_extra, **self.request(aws, self.create_call, inputs))
         return fill(self.identity, {**inputs, "out": answer, **facts(aws)})
@@ -318,7 +324,7 @@ class Type:
     def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
         """Further steps after the resource exists."""
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
+    def read(self, aws: Aws, known: Values) -> Values | None:
         """What is there, under Pulumi's names; None when it is gone."""
         found = jmespath.search(self.read_at, self.call(aws, self.read_call, **self.named(aws, known)))
         if not found:
@@ -335,11 +341,15 @@ class Type:
             real["tags"] = self.tags(aws, {**known, **real})
         return real
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
+    def update(self, aws: Aws, change: Change) -> None:
         """Send everything the update call takes; what was removed goes back to its default."""
-        removed = {key: self.fields[key].default for key in olds if key in changed and key not in news}
-        wanted = {**{key: value for key, value in removed.items() if value is not None}, **news}
-        self.call(aws, self.update_call, **{**self.request(aws, self.update_call, wanted), **self.named(aws, known)})
+        removed = {
+            key: self.fields[key].default for key in change.olds if key in change.changed and key not in change.news
+        }
+        wanted = {**{key: value for key, value in removed.items() if value is not None}, **change.news}
+        self.call(
+            aws, self.update_call, **{**self.request(aws, self.update_call, wanted), **self.named(aws, change.known)}
+        )
 
     def delete(self, aws: Aws, known: Values) -> None:
         self.call(aws, self.delete_call, **self.named(aws, known))
@@ -349,7 +359,6 @@ class Type:
         answer = self.call(
             aws, self.tagging.list, **{self.tagging.resource: fill(self.tag_target, {**known, **facts(aws)})}
         )
-        # The answer's one member that is neither paging nor an echo of the resource.
         found = next((v for k, v in answer.items() if k.lower() in ("tags", "taglist", "tagset", "resourcetags")), None)
         return self.tagging.decode(found)
 
@@ -360,8 +369,6 @@ class Type:
             self.call(aws, self.tagging.untag, **target, **{self.tagging.keys: gone})
         if added := {key: value for key, value in news.items() if olds.get(key) != value}:
             self.call(aws, self.tagging.tag, **target, **{self.tagging.tags: self.tagging.encode(added)})
-
-    # -- the machinery ---------------------------------------------------------------------------------------------------
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
@@ -385,18 +392,14 @@ class Type:
         """The inputs as the operation's parameters: every input that the operation has a member for."""
         shape = aws.model(self.service, operation).input_shape
         params = {}
-        for key, value in public(inputs).items():
+        for key, given in public(inputs).items():
             field = self.fields[key]
             if not field.api or field.api not in shape.members or (only is not None and key not in only):
                 continue
-            if key == "tags" and self.tagging:
-                value = (
-                    self.tagging.encode({k: v for k, v in value.items() if v is not UNKNOWN})
-                    if value is not UNKNOWN
-                    else value
-                )
+            if key == "tags" and self.tagging and given is not UNKNOWN:
+                value = self.tagging.encode({k: v for k, v in given.items() if v is not UNKNOWN})
             else:
-                value = self._to_api(value, shape.members[field.api], key)
+                value = self._to_api(given, shape.members[field.api], key)
             if value is not UNKNOWN:
                 params[field.api] = value
         return params
@@ -463,8 +466,8 @@ class Type:
             }
         if isinstance(value, list):
             return [self._from_api(v, shape.member if kind == "list" else None) for v in value]
-        if isinstance(value, datetime.datetime):
-            return value.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if isinstance(value, dt.datetime):
+            return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return value
 
     def _located(self, aws: Aws, values: Values) -> Aws:
@@ -477,7 +480,7 @@ class Type:
         return {"tagsAll": inputs.get("tags") or {}} if self.tagging else {}
 
     def _outputs(self, aws: Aws, resource_id: str, inputs: Values, state: Values) -> Values:
-        real = self.read(aws, resource_id, {**state, **inputs, "id": resource_id})
+        real = self.read(aws, {**state, **inputs, "id": resource_id})
         if real is None:
             raise ResourceError(f"{self.token} {resource_id} was written but cannot be read back")
         return self._complete(aws, resource_id, real, inputs)
@@ -529,19 +532,23 @@ def camel(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def scalar(value: Any, kind: str) -> Any:
-    """A value as its API type wants it: Pulumi's numbers arrive as strings where Terraform says so, and the other way round."""
-    if kind == "string" and isinstance(value, bool):
-        return "true" if value else "false"
-    if kind == "string" and isinstance(value, (int, float)):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if kind in ("integer", "long") and isinstance(value, (str, float)):
-        return int(value)
-    if kind in ("float", "double") and isinstance(value, str):
-        return float(value)
-    if kind == "boolean" and isinstance(value, str):
-        return value == "true"
-    return value
+def scalar(value: Any, kind: str) -> Any:  # noqa: PLR0911 - one for each case
+    """A value as its API type wants it: some of Pulumi's strings are numbers in the API, and the other way round."""
+    match kind, value:
+        case "string", bool():
+            return "true" if value else "false"
+        case "string", int():
+            return str(value)
+        case "string", float():
+            return f"{value:g}"
+        case (("integer" | "long"), (str() | float())):
+            return int(value)
+        case (("float" | "double"), str()):
+            return float(value)
+        case "boolean", str():
+            return value == "true"
+        case _:
+            return value
 
 
 def canonical(field: Field, value: Any) -> Any:
@@ -570,19 +577,21 @@ def prune(value: Any) -> Any:
     return value
 
 
-def like(field: Field, real: Any, given: Any) -> Any:
+def like(field: Field, real: Any, given: Any) -> Any:  # noqa: PLR0911 - one for each case
     """The real value as the user writes it: the given spelling where both mean the same, without members not given."""
-    if real is None or canonical(field, real) == canonical(field, given):
-        return given if real is not None else None
-    if isinstance(real, dict) and isinstance(given, dict):
-        inner = Field()
-        return {key: like(inner, real[key], value) for key, value in given.items() if key in real}
-    if isinstance(real, list) and not isinstance(given, list) and len(real) == 1:
-        return like(field, real[0], given)
-    if isinstance(real, list) and isinstance(given, list) and len(real) == len(given):
-        if field.unordered and all(isinstance(item, dict) for item in given):
-            return real
-        return [like(Field(), r, g) for r, g in zip(real, given, strict=True)]
-    if isinstance(given, str) and isinstance(real, (int, float)) and scalar(real, "string") == given:
+    if real is None:
+        return None
+    if canonical(field, real) == canonical(field, given):
         return given
-    return real
+    inner = Field()
+    match real, given:
+        case dict(), dict():
+            return {key: like(inner, real[key], value) for key, value in given.items() if key in real}
+        case [only], _ if not isinstance(given, list):
+            return like(field, only, given)
+        case list(), list() if len(real) == len(given) and not (field.unordered and isinstance(given[0], dict)):
+            return [like(inner, *pair) for pair in zip(real, given, strict=True)]
+        case ((int() | float()), str()) if scalar(real, "string") == given:
+            return given
+        case _:
+            return real

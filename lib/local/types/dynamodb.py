@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lib.local.types.core import Aws, Tagging, Type, Values, f, new, public
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, public
 
 
 class Table(Type):
@@ -68,15 +68,15 @@ class Table(Type):
         )
         self._extras(aws, resource_id, inputs, frozenset(inputs) & {"pointInTimeRecovery", "ttl"})
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         if real is None:
             return None
-        table = self.call(aws, self.read_call, TableName=resource_id)["Table"]
+        table = self.call(aws, self.read_call, TableName=known["id"])["Table"]
         keys = {entry["KeyType"]: entry["AttributeName"] for entry in table["KeySchema"]}
-        recovery = self.call(aws, "describe_continuous_backups", TableName=resource_id)["ContinuousBackupsDescription"]
+        recovery = self.call(aws, "describe_continuous_backups", TableName=known["id"])["ContinuousBackupsDescription"]
         recovery = recovery.get("PointInTimeRecoveryDescription", {})
-        ttl = self.call(aws, "describe_time_to_live", TableName=resource_id)["TimeToLiveDescription"]
+        ttl = self.call(aws, "describe_time_to_live", TableName=known["id"])["TimeToLiveDescription"]
         encryption = table.get("SSEDescription", {})
         return {
             **real,
@@ -100,27 +100,27 @@ class Table(Type):
             "localSecondaryIndexes": [flat_index(i) for i in table.get("LocalSecondaryIndexes", [])],
         }
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
-        name = known["id"]
-        wanted = specification(news)
+    def update(self, aws: Aws, change: Change) -> None:
+        name = change.known["id"]
+        wanted = specification(change.news)
         settings: Values = {}
-        if changed & {"billingMode", "readCapacity", "writeCapacity"}:
-            settings["BillingMode"] = news.get("billingMode", "PROVISIONED")
+        if change.changed & {"billingMode", "readCapacity", "writeCapacity"}:
+            settings["BillingMode"] = change.news.get("billingMode", "PROVISIONED")
             if "ProvisionedThroughput" in wanted:
                 settings["ProvisionedThroughput"] = wanted["ProvisionedThroughput"]
-        if changed & {"streamEnabled", "streamViewType"}:
+        if change.changed & {"streamEnabled", "streamViewType"}:
             settings["StreamSpecification"] = wanted.get("StreamSpecification", {"StreamEnabled": False})
-        if "serverSideEncryption" in changed:
+        if "serverSideEncryption" in change.changed:
             settings["SSESpecification"] = wanted.get("SSESpecification", {"Enabled": False})
-        if "tableClass" in changed:
-            settings["TableClass"] = news.get("tableClass", "STANDARD")
-        if "deletionProtectionEnabled" in changed:
-            settings["DeletionProtectionEnabled"] = news.get("deletionProtectionEnabled", False)
+        if "tableClass" in change.changed:
+            settings["TableClass"] = change.news.get("tableClass", "STANDARD")
+        if "deletionProtectionEnabled" in change.changed:
+            settings["DeletionProtectionEnabled"] = change.news.get("deletionProtectionEnabled", False)
         if settings:
             self.call(aws, "update_table", TableName=name, **settings)
-        if "globalSecondaryIndexes" in changed:
-            self._reindex(aws, name, olds, news)
-        self._extras(aws, name, news, changed & {"pointInTimeRecovery", "ttl"})
+        if "globalSecondaryIndexes" in change.changed:
+            self._reindex(aws, name, change.olds, change.news)
+        self._extras(aws, name, change.news, change.changed & {"pointInTimeRecovery", "ttl"})
 
     def _reindex(self, aws: Aws, name: str, olds: Values, news: Values) -> None:
         """DynamoDB takes one index change per call; one that differs is deleted and made anew."""

@@ -2,7 +2,7 @@
 
 import json
 
-from lib.local.types.core import Aws, RefusedError, Tagging, Type, Values, f, new
+from lib.local.types.core import Aws, Change, RefusedError, Tagging, Type, Values, f, new
 
 
 class Role(Type):
@@ -31,13 +31,13 @@ class Role(Type):
     tagging = Tagging("list_role_tags", "tag_role", "untag_role", "RoleName")
     tag_target = "{id}"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         if real is None:
             return None
-        attached = self.call(aws, "list_attached_role_policies", RoleName=resource_id)["AttachedPolicies"]
-        names = self.call(aws, "list_role_policies", RoleName=resource_id)["PolicyNames"]
-        policies = [self.call(aws, "get_role_policy", RoleName=resource_id, PolicyName=name) for name in names]
+        attached = self.call(aws, "list_attached_role_policies", RoleName=known["id"])["AttachedPolicies"]
+        names = self.call(aws, "list_role_policies", RoleName=known["id"])["PolicyNames"]
+        policies = [self.call(aws, "get_role_policy", RoleName=known["id"], PolicyName=name) for name in names]
         return {
             **real,
             "assumeRolePolicy": document(real["assumeRolePolicy"]),
@@ -46,17 +46,21 @@ class Role(Type):
             "inlinePolicies": [{"name": p["PolicyName"], "policy": document(p["PolicyDocument"])} for p in policies],
         }
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        name = known["id"]
-        if "assumeRolePolicy" in changed:
-            self.call(aws, "update_assume_role_policy", RoleName=name, PolicyDocument=news["assumeRolePolicy"])
-        if changed & {"description", "maxSessionDuration"}:
-            duration = int(news.get("maxSessionDuration", 3600))
+    def update(self, aws: Aws, change: Change) -> None:
+        name = change.known["id"]
+        if "assumeRolePolicy" in change.changed:
+            self.call(aws, "update_assume_role_policy", RoleName=name, PolicyDocument=change.news["assumeRolePolicy"])
+        if change.changed & {"description", "maxSessionDuration"}:
+            duration = int(change.news.get("maxSessionDuration", 3600))
             self.call(
-                aws, "update_role", RoleName=name, Description=news.get("description", ""), MaxSessionDuration=duration
+                aws,
+                "update_role",
+                RoleName=name,
+                Description=change.news.get("description", ""),
+                MaxSessionDuration=duration,
             )
-        if "permissionsBoundary" in changed:
-            if boundary := news.get("permissionsBoundary"):
+        if "permissionsBoundary" in change.changed:
+            if boundary := change.news.get("permissionsBoundary"):
                 self.call(aws, "put_role_permissions_boundary", RoleName=name, PermissionsBoundary=boundary)
             else:
                 self.call(aws, "delete_role_permissions_boundary", RoleName=name)
@@ -89,8 +93,8 @@ class RolePolicy(Type):
     read_call = "get_role_policy"
     delete_call = "delete_role_policy"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
         return real and {**real, "policy": document(real["policy"])}
 
 
@@ -104,7 +108,7 @@ class RolePolicyAttachment(Type):
     create_call = "attach_role_policy"
     delete_call = "detach_role_policy"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:  # noqa: ARG002
+    def read(self, aws: Aws, known: Values) -> Values | None:
         try:
             found = self.call(aws, "list_attached_role_policies", RoleName=known["role"])["AttachedPolicies"]
         except RefusedError as error:

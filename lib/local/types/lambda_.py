@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from lib.local.types.archive import zipped
-from lib.local.types.core import Aws, RefusedError, Tagging, Type, Values, f, new, pascal
+from lib.local.types.core import Aws, Change, RefusedError, Tagging, Type, Values, f, new, pascal
 
 # The emulator is ready in milliseconds; botocore would look once a second at best.
 QUICK = {"Delay": 0.05, "MaxAttempts": 600}
@@ -93,13 +93,13 @@ class Function(Type):
         if inputs.get("reservedConcurrentExecutions", -1) != -1:
             self._reserve(aws, resource_id, inputs)
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        answer = self.call(aws, self.read_call, FunctionName=resource_id)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        answer = self.call(aws, self.read_call, FunctionName=known["id"])
         found = answer["Configuration"]
         real = self.translate(aws, self.read_call, found)
         real |= {key: found.get(where) for key, where in self.outputs.items() if where != "nothing"}
         arn = found["FunctionArn"]
-        version = self._latest(aws, resource_id) if known.get("publish") else "$LATEST"
+        version = self._latest(aws, known["id"]) if known.get("publish") else "$LATEST"
         invoke = f"arn:aws:apigateway:{aws.region}:lambda:path"
         return {
             **real,
@@ -112,26 +112,26 @@ class Function(Type):
             "tags": answer.get("Tags") or {},
         }
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:
-        name = known["id"]
-        code = changed & {"code", "sourceCodeHash", "architectures"}
+    def update(self, aws: Aws, change: Change) -> None:
+        name = change.known["id"]
+        code = change.changed & {"code", "sourceCodeHash", "architectures"}
         if code:
-            architectures = news.get("architectures") or ["x86_64"]
+            architectures = change.news.get("architectures") or ["x86_64"]
             self.call(
                 aws,
                 "update_function_code",
                 FunctionName=name,
-                ZipFile=zipped(news["code"]),
+                ZipFile=zipped(change.news["code"]),
                 Architectures=architectures,
             )
             self._settled(aws, name)
-        configuration = changed - code - {"tags", "publish", "reservedConcurrentExecutions", "skipDestroy"}
+        configuration = change.changed - code - {"tags", "publish", "reservedConcurrentExecutions", "skipDestroy"}
         if configuration:
-            super().update(aws, known, olds, news, changed)
+            super().update(aws, change)
             self._settled(aws, name)
-        if "reservedConcurrentExecutions" in changed:
-            self._reserve(aws, name, news)
-        if news.get("publish") and (code or configuration or "publish" in changed):
+        if "reservedConcurrentExecutions" in change.changed:
+            self._reserve(aws, name, change.news)
+        if change.news.get("publish") and (code or configuration or "publish" in change.changed):
             self.call(aws, "publish_version", FunctionName=name)
 
     def delete(self, aws: Aws, known: Values) -> None:
@@ -176,14 +176,14 @@ class Permission(Type):
     name = "statementId"
     create_call = "add_permission"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        statement = next((s for s in self._statements(aws, known) if s.get("Sid") == resource_id), None)
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        statement = next((s for s in self._statements(aws, known) if s.get("Sid") == known["id"]), None)
         if statement is None:
             return None
         conditions = statement.get("Condition", {})
         principal = statement["Principal"]
         return {
-            "statementId": resource_id,
+            "statementId": known["id"],
             "action": statement["Action"],
             "principal": next(iter(principal.values())) if isinstance(principal, dict) else principal,
             "sourceArn": first(conditions, "ArnLike", "AWS:SourceArn"),

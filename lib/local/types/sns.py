@@ -2,7 +2,7 @@
 
 import json
 
-from lib.local.types.core import Aws, Field, RefusedError, Tagging, Type, Values, f, new, public, scalar
+from lib.local.types.core import Aws, Change, Field, RefusedError, Tagging, Type, Values, f, new, public, scalar
 
 
 class Attributes(Type):
@@ -23,8 +23,8 @@ class Attributes(Type):
         }
         return {**params, "Attributes": attributes} if attributes else params
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:  # noqa: ARG002
-        found = self.call(aws, self.get_call, **{self.arn_name: resource_id})["Attributes"]
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        found = self.call(aws, self.get_call, **{self.arn_name: known["id"]})["Attributes"]
         real: Values = {"found": found}
         for key, api in self.attributes.items():
             if (value := found.get(api)) not in (None, ""):
@@ -34,14 +34,14 @@ class Attributes(Type):
                 )
         return real
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        for key in sorted(changed & set(self.attributes)):
+    def update(self, aws: Aws, change: Change) -> None:
+        for key in sorted(change.changed & set(self.attributes)):
             default = self.fields[key].default
-            value = scalar(news.get(key, "" if default is None else default), "string")
+            value = scalar(change.news.get(key, "" if default is None else default), "string")
             self.call(
                 aws,
                 self.set_call,
-                **{self.arn_name: known["id"]},
+                **{self.arn_name: change.known["id"]},
                 AttributeName=self.attributes[key],
                 AttributeValue=value,
             )
@@ -96,11 +96,11 @@ class Topic(Attributes):
     tagging = Tagging("list_tags_for_resource", "tag_resource", "untag_resource", "ResourceArn")
     tag_target = "{id}"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known) or {}
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known) or {}
         found = real.pop("found")
-        name = resource_id.rsplit(":", 1)[1]
-        return {**real, "name": name, "arn": resource_id, "owner": found.get("Owner"), "tags": self.tags(aws, known)}
+        name = known["id"].rsplit(":", 1)[1]
+        return {**real, "name": name, "arn": known["id"], "owner": found.get("Owner"), "tags": self.tags(aws, known)}
 
 
 class TopicPolicy(Type):
@@ -118,14 +118,14 @@ class TopicPolicy(Type):
         self._set(aws, arn, inputs["policy"])
         return arn
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:  # noqa: ARG002
-        found = self.call(aws, "get_topic_attributes", TopicArn=resource_id)["Attributes"]
-        if json.loads(found["Policy"]) == json.loads(default_policy(resource_id, aws.account)):
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        found = self.call(aws, "get_topic_attributes", TopicArn=known["id"])["Attributes"]
+        if json.loads(found["Policy"]) == json.loads(default_policy(known["id"], aws.account)):
             return None
-        return {"arn": resource_id, "policy": found["Policy"], "owner": found.get("Owner")}
+        return {"arn": known["id"], "policy": found["Policy"], "owner": found.get("Owner")}
 
-    def update(self, aws: Aws, known: Values, olds: Values, news: Values, changed: frozenset[str]) -> None:  # noqa: ARG002
-        self._set(aws, known["id"], news["policy"])
+    def update(self, aws: Aws, change: Change) -> None:
+        self._set(aws, change.known["id"], change.news["policy"])
 
     def delete(self, aws: Aws, known: Values) -> None:
         self._set(aws, known["id"], default_policy(known["id"], aws.account))
@@ -167,12 +167,12 @@ class TopicSubscription(Attributes):
     arn_name = "SubscriptionArn"
     delete_call = "unsubscribe"
 
-    def read(self, aws: Aws, resource_id: str, known: Values) -> Values | None:
-        real = super().read(aws, resource_id, known) or {}
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known) or {}
         found = real.pop("found")
         return {
             **real,
-            "arn": resource_id,
+            "arn": known["id"],
             "topic": found["TopicArn"],
             "protocol": found["Protocol"],
             "endpoint": found["Endpoint"],
@@ -192,12 +192,15 @@ class TopicSubscription(Attributes):
 
 def default_policy(arn: str, account: str) -> str:
     """The policy a new topic has: its own account may do everything."""
-    actions = "GetTopicAttributes SetTopicAttributes AddPermission RemovePermission DeleteTopic Subscribe ListSubscriptionsByTopic Publish"
+    actions = (
+        *("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic"),
+        *("Subscribe", "ListSubscriptionsByTopic", "Publish"),
+    )
     statement = {
         "Sid": "__default_statement_ID",
         "Effect": "Allow",
         "Principal": {"AWS": "*"},
-        "Action": [f"SNS:{action}" for action in actions.split()],
+        "Action": [f"SNS:{action}" for action in actions],
         "Resource": arn,
         "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
     }

@@ -7,7 +7,7 @@ from google.protobuf import json_format, struct_pb2
 from lib.local.types.archive import SIGNATURE
 from lib.local.types.core import UNKNOWN, Values
 
-SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - the public mark of a secret value, not one
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
 REFERENCE = "5cf8f73096256a8f31e491e813e4eb8e"
 OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 # One for each kind of value; the first is what is sent.
@@ -27,21 +27,23 @@ def decode(struct: struct_pb2.Struct) -> Values:
     return {key: _decode(value) for key, value in json_format.MessageToDict(struct).items()}
 
 
-def _decode(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and value in UNKNOWNS:
-        return UNKNOWN
-    if isinstance(value, list):
-        return [_decode(inner) for inner in value]
-    if isinstance(value, dict):
-        if value.get(SIGNATURE) == REFERENCE:
+def _decode(value: Any) -> Any:  # noqa: PLR0911 - one for each case
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case str() if value in UNKNOWNS:
+            return UNKNOWN
+        case list():
+            return [_decode(inner) for inner in value]
+        case dict() if value.get(SIGNATURE) == REFERENCE:
             return _decode(value.get("id") or value["urn"])
-        if value.get(SIGNATURE) == OUTPUT:
+        case dict() if value.get(SIGNATURE) == OUTPUT:
             inner = _decode(value["value"]) if "value" in value else UNKNOWN
             return secret(inner) if value.get("secret") else inner
-        return {key: _decode(inner) for key, inner in value.items()}
-    return value
+        case dict():
+            return {key: _decode(inner) for key, inner in value.items()}
+        case _:
+            return value
 
 
 def encode(values: Values) -> struct_pb2.Struct:
