@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from lib.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, scrubbed
+from lib.local.emulator import REGION, scrubbed
 from lib.local.state import State, Wire
 from lib.local.types.core import ResourceError
 from lib.local.types.values import has_secret, reveal
@@ -324,7 +324,7 @@ def _child(events: TextIO) -> int:
         project=spec["project"],
         stack=spec["stack"],
         state=State.of(Path(spec["state_dir"]), spec["project"], spec["stack"]),
-        aws=Aws(spec["endpoint"], spec["config"].get("aws:region", REGION), ACCESS_KEY, SECRET_KEY),
+        aws=Aws(spec["endpoint"], spec["config"].get("aws:region", REGION)),
         tell=parent.tell,
         read_stack=parent.read_stack,
     )

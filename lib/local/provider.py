@@ -18,7 +18,6 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from lib.local.emulator import ACCESS_KEY, SECRET_KEY
 from lib.local.types import find
 from lib.local.types.archive import hashed
 from lib.local.types.core import Aws, PartlyCreatedError, ResourceError, UnknownInputError, Values
@@ -130,7 +129,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         region = configuration.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not region:
             raise ResourceError("no region is configured: pulumi config set aws:region us-east-1")
-        return Aws(self._endpoint, region, ACCESS_KEY, SECRET_KEY)
+        return Aws(self._endpoint, region)
 
     @_answering
     def Check(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802

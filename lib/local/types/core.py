@@ -20,6 +20,8 @@ import jmespath
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from lib.local.emulator import ACCESS_KEY, REGION, SECRET_KEY
+
 Values = dict[str, Any]
 
 # Codes (or parts of them) by which AWS's services say that something is not there.
@@ -79,7 +81,9 @@ UNKNOWN = _Unknown()
 class Aws:
     """The clients of one emulator. Any address but a loopback one is refused: no real AWS is ever called."""
 
-    def __init__(self, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
+    def __init__(
+        self, endpoint: str, region: str = REGION, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY
+    ) -> None:
         host = urlsplit(endpoint).hostname or ""
         if host not in ("127.0.0.1", "localhost", "::1"):
             raise ResourceError(f"the embedded AWS is on this machine only; {endpoint!r} is not a loopback address")
@@ -264,6 +268,7 @@ class Type:
 
     def planned(self, inputs: Values, olds: Values | None = None, changed: frozenset[str] = frozenset()) -> Values:
         """What a preview knows of the outputs."""
+        computed: Values
         if olds is None:
             computed = dict.fromkeys(self.computed, UNKNOWN)
         else:
