@@ -37,7 +37,7 @@ def policies(config: Config, waivers: Sequence[Waiver], *, production: bool) -> 
     """Return one policy for each rule, and one for the waivers themselves."""
     found: set[tuple[str, str]] = set()
     packs = [_Pack(rule, config, waivers, found, production=production) for rule in RULES.values()]
-    return [*(pack.policy() for pack in packs), _waivers(waivers, found, production=production)]
+    return [*(pack.policy() for pack in packs), _waivers(waivers, found)]
 
 
 class _Pack:
@@ -140,9 +140,7 @@ def _json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "number"
 
 
-def _waivers(
-    waivers: Sequence[Waiver], found: set[tuple[str, str]], *, production: bool
-) -> pulumi_policy.StackValidationPolicy:
+def _waivers(waivers: Sequence[Waiver], found: set[tuple[str, str]]) -> pulumi_policy.StackValidationPolicy:
     """Return the policy that waivers are about things there are, are used, and have not expired."""
 
     def validate(args: pulumi_policy.StackValidationArgs, report: pulumi_policy.ReportViolation) -> None:
@@ -164,5 +162,5 @@ def _waivers(
         name="waivers",
         description="A waiver that is expired, unused or unknown hides something or is waste.",
         validate=validate,
-        enforcement_level=pulumi_policy.EnforcementLevel("mandatory" if production else "advisory"),
+        enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY,
     )

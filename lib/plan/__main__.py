@@ -1,4 +1,4 @@
-"""Print what the programs would deploy (`nox -s plan`), with no CLI, plugin, credentials or network."""
+"""Print what the programs would deploy and what the rules have against it, with no CLI, credentials or network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import yaml
 from lib.contracts import ROOT, STACKS
 from lib.plan import render
 from lib.plan.recorder import Recording, RecordingError, record_projects
+from policy.check import ConfigError, check
+from policy.waivers import WaiverError
 
 BLOCK = re.compile(r"<!-- diagram: (?P<target>[\w ]+) -->\n.*?<!-- /diagram -->", re.DOTALL)
+POLICY = 5  # Pulumi's own exit code for a policy that is broken
 WITH_DIAGRAMS = (Path("README.md"), Path("docs/systems.md"))
 
 
@@ -79,16 +82,19 @@ def main(arguments: list[str] | None = None) -> int:
         config[key if ":" in key else f"tap:{key}"] = value
     try:
         recordings = plan(given.target, given.env, config)
-    except (pulumi.RunError, RecordingError, yaml.YAMLError) as error:
+        report = check(recordings)
+    except (pulumi.RunError, RecordingError, yaml.YAMLError, ConfigError, WaiverError) as error:
         print(f"plan: {error}", file=sys.stderr)
         return 2
     if given.json:
-        print(json.dumps({"environment": given.env, "stacks": render.as_json(recordings)}, indent=2))
+        judged = {"findings": report.as_json(), "problems": list(report.problems), "failed": report.failed}
+        print(json.dumps({"environment": given.env, "stacks": render.as_json(recordings), "policy": judged}, indent=2))
     elif given.mermaid:
         print(render.mermaid(recordings))
     else:
         print(render.text(recordings, full=given.full))
-    return 0
+        print(f"\n{report.text()}")
+    return POLICY if report.failed else 0
 
 
 if __name__ == "__main__":
