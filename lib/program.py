@@ -12,6 +12,7 @@ import runpy
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,29 +83,43 @@ def run(
     Everything Pulumi keeps per run lives in context variables; a thread with a context of its own keeps runs apart.
     """
     failure: list[BaseException] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def own_loop() -> None:
+        # Pulumi makes a loop in every thread that answers a request, and would never close it.
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    async def in_loop() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(initializer=own_loop))
+        pulumi_config.CONFIG.set(dict(config))
+        configure(
+            RuntimeSettings(
+                project=project,
+                stack=stack,
+                organization=ORGANIZATION,
+                monitor=monitor,
+                engine=engine,
+                dry_run=dry_run,
+                parallel=1,
+            )
+        )
+        try:
+            await run_in_stack(program)
+        except BaseException:
+            # What fails because of this failure need not be logged, long after, when its tasks are garbage.
+            loop.set_exception_handler(lambda _loop, _context: None)
+            raise
 
     def main() -> None:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
         try:
-            pulumi_config.CONFIG.set(dict(config))
-            configure(
-                RuntimeSettings(
-                    project=project,
-                    stack=stack,
-                    organization=ORGANIZATION,
-                    monitor=monitor,
-                    engine=engine,
-                    dry_run=dry_run,
-                    parallel=1,
-                )
-            )
-            loop.run_until_complete(run_in_stack(program))
+            asyncio.run(in_loop())
         except BaseException as error:  # noqa: BLE001 - it is raised again where the caller can see it
             failure.append(error)
         finally:
-            asyncio.set_event_loop(None)
-            loop.close()
+            for loop in loops:
+                loop.close()
 
     thread = threading.Thread(target=contextvars.Context().run, args=(main,), name=f"{project}/{stack}")
     thread.start()

@@ -129,8 +129,8 @@ class _Outputs(Mocks):
         outputs = {name: f"${{{symbol}.{name}}}" for name in string_outputs(args.typ)}
         return f"${{{symbol}.id}}", {**outputs, **{k: v for k, v in args.inputs.items() if v is not None}}
 
-    def call(self, args: Any) -> tuple[dict[str, Any], None]:
-        return _invoke(args.token, args.args), None
+    def call(self, args: Any) -> dict[str, Any]:  # type: ignore[override]  # the mock monitor takes both
+        return _invoke(args.token, args.args)
 
 
 def _invoke(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +178,8 @@ class _Recorder(MockMonitor):
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         given = rpc.deserialize_properties(request.object, keep_unknowns=True)
         inputs = plain(given)
-        self._check(request, inputs)
+        for key, value in inputs.items():
+            _check(f"{request.type} {request.name!r}: input {key}", value)
         if any(urn == resource.urn for resource in self._recording.resources):
             raise RecordingError(f"two resources have the URN {urn}")
         position = request.sourcePosition
@@ -235,18 +236,11 @@ class _Recorder(MockMonitor):
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         if request.urn.split("::")[2] == STACK:
-            self._recording.exports.update(plain(rpc.deserialize_properties(request.outputs, keep_unknowns=True)))
+            exports = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+            for key, value in exports.items():
+                _check(f"the export {key!r}", plain(value))
+            self._recording.exports.update(plain(exports))
         return empty_pb2.Empty()
-
-    def _check(self, request: Any, inputs: Mapping[str, Any]) -> None:
-        where = f"{request.type} {request.name!r}"
-        for path, value in walk(inputs):
-            if isinstance(value, pulumi.output.Unknown):
-                raise RecordingError(
-                    f"{where}: input {path} comes from an output that the provider does not compute, or no string"
-                )
-            if isinstance(value, str) and "Calling __str__ on an Output" in value:
-                raise RecordingError(f"{where}: input {path} has an Output formatted into a string; use Output.concat")
 
 
 class _Engine(MockEngine):
@@ -303,6 +297,15 @@ def record_projects(
         references[f"{program.ORGANIZATION}/{found.project}/{stack}"] = recording.exports
         recordings.append(recording)
     return recordings
+
+
+def _check(where: str, value: Any) -> None:
+    for path, leaf in walk(value):
+        place = f"{where}{'.' if path else ''}{path}"
+        if isinstance(leaf, pulumi.output.Unknown):
+            raise RecordingError(f"{place} comes from an output that the provider does not compute, or no string")
+        if isinstance(leaf, str) and "Calling __str__ on an Output" in leaf:
+            raise RecordingError(f"{place} has an Output formatted into a string; use Output.concat")
 
 
 def plain(value: Any) -> Any:
