@@ -21,6 +21,31 @@ ITEMS = (
     Route("DELETE", "/items/{ItemId}/{CreatedAt}", "delete_item"),
 )
 
+HTTP_SERVICE = (
+    Route("GET", "/", "health"),
+    Route("GET", "/health", "health"),
+    Route("GET", "/info", "info"),
+    # Behind one catch-all route of the gateway, these are the handler's alone.
+    *(
+        Route(method, path, action)
+        for path in ("/", "/health", "/info", "/{path+}")
+        for method, action in (("POST", "receive"), ("PUT", "receive"), ("DELETE", "remove"))
+    ),
+    Route("GET", "/{path+}", "unknown"),
+)
+
+HTTP_CRUD = (
+    Route("GET", "/items", "list_items"),
+    Route("POST", "/items", "create_item"),
+    Route("GET", "/items/{id}", "get_item"),
+    Route("PUT", "/items/{id}", "update_item"),
+    Route("DELETE", "/items/{id}", "delete_item"),
+)
+
+VPC_FUNCTION = (Route("GET", "/item", "write_sample"),)
+
+INTAKE = (Route("POST", "/", "take_in"),)
+
 
 def methods_by_path(routes: tuple[Route, ...]) -> dict[str, tuple[str, ...]]:
     """Return {path: methods} in the table's order; every path also answers OPTIONS."""

@@ -1,4 +1,4 @@
-"""Alarms on a function, and the topic that they notify."""
+"""Alarms on a function, notifying one topic."""
 
 from __future__ import annotations
 
@@ -47,12 +47,9 @@ def slow(milliseconds: int) -> Alarm:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """What monitoring needs; `alarm_prefix` begins each alarm's name and the metric's name ends it.
+    """What monitoring needs; `alarm_prefix` begins each alarm's name and the metric's name ends it."""
 
-    Without `topic_name` the alarms notify nobody: they show in the console, and e-mails need a topic.
-    """
-
-    topic_name: str | None
+    topic_name: str
     alarm_prefix: str
     function_name: pulumi.Input[str]
     alarms: Sequence[Alarm]
@@ -62,7 +59,7 @@ class MonitoringArgs:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """The alarms; `topic_arn` is there when a topic is."""
+    """The topic and its alarms."""
 
     topic_arn: pulumi.Output[str]
     alarm_names: list[pulumi.Output[str]]
@@ -71,7 +68,38 @@ class Monitoring(pulumi.ComponentResource):
         super().__init__("tap:monitoring:Monitoring", name, None, opts)
         mine = pulumi.ResourceOptions(parent=self)
         tags = dict(args.tags)
-        topic = _topic(name, args.topic_name, args, mine) if args.topic_name else None
+        # Never alias/aws/sns: its key policy can't let CloudWatch in, and alarms would silently reach nobody.
+        topic = sns.Topic(name, name=args.topic_name, kms_master_key_id=args.kms_key_arn, tags=tags, opts=mine)
+        sns.TopicPolicy(
+            name,
+            arn=topic.arn,
+            policy=pulumi.Output.json_dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Sid": "AlarmsOfThisAccount",
+                            "Effect": "Allow",
+                            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                            "Action": "sns:Publish",
+                            "Resource": topic.arn,
+                            "Condition": {"StringEquals": {"aws:SourceAccount": topic.owner}},
+                        },
+                        {
+                            "Sid": "NoPlainHttp",
+                            "Effect": "Deny",
+                            "Principal": "*",
+                            "Action": "sns:Publish",
+                            "Resource": topic.arn,
+                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                        },
+                    ],
+                }
+            ),
+            opts=mine,
+        )
+        for address in args.emails:
+            sns.TopicSubscription(f"{name}-{address}", topic=topic.arn, protocol="email", endpoint=address, opts=mine)
         self.alarm_names = [
             cloudwatch.MetricAlarm(
                 f"{name}-{alarm.metric.lower()}",
@@ -86,51 +114,11 @@ class Monitoring(pulumi.ComponentResource):
                 period=alarm.period,
                 evaluation_periods=alarm.evaluation_periods,
                 treat_missing_data="notBreaching",
-                alarm_actions=[topic.arn] if topic else None,
+                alarm_actions=[topic.arn],
                 tags=tags,
                 opts=mine,
             ).name
             for alarm in args.alarms
         ]
-        outputs: dict[str, pulumi.Input[object]] = {"alarm_names": self.alarm_names}
-        if topic:
-            self.topic_arn = topic.arn
-            outputs["topic_arn"] = topic.arn
-        self.register_outputs(outputs)
-
-
-def _topic(name: str, topic_name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions) -> sns.Topic:
-    """Make the topic, with its policy and its subscriptions."""
-    # Never alias/aws/sns: its key policy can't let CloudWatch in, and alarms would silently reach nobody.
-    topic = sns.Topic(name, name=topic_name, kms_master_key_id=args.kms_key_arn, tags=dict(args.tags), opts=opts)
-    sns.TopicPolicy(
-        name,
-        arn=topic.arn,
-        policy=pulumi.Output.json_dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Sid": "AlarmsOfThisAccount",
-                        "Effect": "Allow",
-                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                        "Action": "sns:Publish",
-                        "Resource": topic.arn,
-                        "Condition": {"StringEquals": {"aws:SourceAccount": topic.owner}},
-                    },
-                    {
-                        "Sid": "NoPlainHttp",
-                        "Effect": "Deny",
-                        "Principal": "*",
-                        "Action": "sns:Publish",
-                        "Resource": topic.arn,
-                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                    },
-                ],
-            }
-        ),
-        opts=opts,
-    )
-    for address in args.emails:
-        sns.TopicSubscription(f"{name}-{address}", topic=topic.arn, protocol="email", endpoint=address, opts=opts)
-    return topic
+        self.topic_arn = topic.arn
+        self.register_outputs({"topic_arn": self.topic_arn, "alarm_names": self.alarm_names})

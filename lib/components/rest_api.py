@@ -76,7 +76,9 @@ class RestApi(pulumi.ComponentResource):
             resource_id = _resource(name, path, api, resources, mine)
             for verb in verbs:
                 label = f"{name}-{verb}{_label(path)}"
-                method_inputs: dict[str, Any] = {"http_method": verb, "authorization": "NONE"}
+                # A browser sends its preflight without credentials.
+                authorization = "NONE" if verb == "OPTIONS" else args.authorization
+                method_inputs: dict[str, Any] = {"http_method": verb, "authorization": authorization}
                 method = apigateway.Method(label, rest_api=api.id, resource_id=resource_id, **method_inputs, opts=mine)
                 integration_inputs: dict[str, Any] = {"type": "AWS_PROXY", "integration_http_method": "POST"}
                 integration = apigateway.Integration(
