@@ -8,72 +8,66 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from lib.handler.problem import CODES, TYPE
 
-class GatewayError(NamedTuple):
-    """What a client sees for one of the gateway's response types."""
+# What only a gateway says; its other codes are the handler's.
+GATEWAY_CODES = {
+    "unauthorized": (401, "The request carries no valid credentials"),
+    "forbidden": (403, "The credentials do not allow this request"),
+    "too-many-requests": (429, "There are too many requests"),
+}
+ALL_CODES = {**CODES, **GATEWAY_CODES}
 
-    status: int
-    code: str
-    title: str
-    detail: str
-
-
-_UNAUTHORIZED = GatewayError(401, "unauthorized", "Unauthorized", "The request carries no valid credentials.")
-_FORBIDDEN = GatewayError(403, "forbidden", "Forbidden", "The credentials do not allow this request.")
-_BAD_REQUEST = GatewayError(400, "bad-request", "Bad Request", "The request could not be read.")
-_INTERNAL = GatewayError(500, "internal-error", "Internal Server Error", "The request could not be completed.")
-_UNAVAILABLE = GatewayError(503, "unavailable", "Service Unavailable", "The service did not answer in time.")
-_NOT_FOUND = GatewayError(404, "not-found", "Not Found", "There is nothing at this path for this method.")
-_THROTTLED = GatewayError(429, "too-many-requests", "Too Many Requests", "Too many requests at the moment.")
-
+# Response type: code. Where AWS has 504, a client hears 503, as when the function finds that the table does not answer.
 GATEWAY_ERRORS = {
-    "ACCESS_DENIED": _FORBIDDEN,
-    "API_CONFIGURATION_ERROR": _INTERNAL,
-    "AUTHORIZER_CONFIGURATION_ERROR": _INTERNAL,
-    "AUTHORIZER_FAILURE": _INTERNAL,
-    "BAD_REQUEST_BODY": _BAD_REQUEST,
-    "BAD_REQUEST_PARAMETERS": _BAD_REQUEST,
-    "DEFAULT_4XX": _BAD_REQUEST,
-    "DEFAULT_5XX": _INTERNAL,
-    "EXPIRED_TOKEN": _FORBIDDEN,
-    "INTEGRATION_FAILURE": _UNAVAILABLE,
-    "INTEGRATION_TIMEOUT": _UNAVAILABLE,
-    "INVALID_API_KEY": _FORBIDDEN,
-    "INVALID_SIGNATURE": _FORBIDDEN,
+    "ACCESS_DENIED": "forbidden",
+    "API_CONFIGURATION_ERROR": "internal-error",
+    "AUTHORIZER_CONFIGURATION_ERROR": "internal-error",
+    "AUTHORIZER_FAILURE": "internal-error",
+    "BAD_REQUEST_BODY": "bad-request",
+    "BAD_REQUEST_PARAMETERS": "bad-request",
+    "DEFAULT_4XX": "bad-request",
+    "DEFAULT_5XX": "internal-error",
+    "EXPIRED_TOKEN": "forbidden",
+    "INTEGRATION_FAILURE": "unavailable",
+    "INTEGRATION_TIMEOUT": "unavailable",
+    "INVALID_API_KEY": "forbidden",
+    "INVALID_SIGNATURE": "forbidden",
     # What AWS calls a missing token is a path or method without a route.
-    "MISSING_AUTHENTICATION_TOKEN": _NOT_FOUND,
-    "QUOTA_EXCEEDED": _THROTTLED,
-    "REQUEST_TOO_LARGE": GatewayError(
-        413, "payload-too-large", "Content Too Large", "The request is larger than the gateway takes."
-    ),
-    "RESOURCE_NOT_FOUND": _NOT_FOUND,
-    "THROTTLED": _THROTTLED,
-    "UNAUTHORIZED": _UNAUTHORIZED,
-    "UNSUPPORTED_MEDIA_TYPE": GatewayError(
-        415, "unsupported-media-type", "Unsupported Media Type", "The request's media type is not supported."
-    ),
-    "WAF_FILTERED": _FORBIDDEN,
+    "MISSING_AUTHENTICATION_TOKEN": "route-not-found",
+    "QUOTA_EXCEEDED": "too-many-requests",
+    "REQUEST_TOO_LARGE": "too-large",
+    "RESOURCE_NOT_FOUND": "route-not-found",
+    "THROTTLED": "too-many-requests",
+    "UNAUTHORIZED": "unauthorized",
+    "UNSUPPORTED_MEDIA_TYPE": "unsupported-media-type",
+    "WAF_FILTERED": "forbidden",
 }
 
 
-def body(error: GatewayError) -> str:
+def status(code: str) -> int:
+    """Return the HTTP status of a code."""
+    return ALL_CODES[code][0]
+
+
+def body(code: str) -> str:
     """Return the problem document; the gateway fills in the request's id and nothing that a client chose."""
+    title = ALL_CODES[code][1]
     return json.dumps(
         {
-            "type": "about:blank",
-            "title": error.title,
-            "status": error.status,
-            "detail": error.detail,
+            "type": TYPE + code,
+            "title": title,
+            "status": status(code),
+            "detail": f"{title}.",
             "instance": "urn:request:$context.requestId",
-            "code": error.code,
+            "code": code,
             "requestId": "$context.requestId",
         }
     )
 
 
-def headers(error: GatewayError, origins: Sequence[str], *, credentials: bool) -> dict[str, str]:
+def headers(code: str, origins: Sequence[str], *, credentials: bool) -> dict[str, str]:
     """Return the response's headers as the gateway wants them: static values in single quotes.
 
     The gateway can't choose between origins, so with several of them its own errors name none; a browser page then
@@ -91,6 +85,6 @@ def headers(error: GatewayError, origins: Sequence[str], *, credentials: bool) -
             values["Vary"] = "Origin"
         if credentials:
             values["Access-Control-Allow-Credentials"] = "true"
-    if error.status in {429, 503}:
+    if status(code) in {429, 503}:
         values["Retry-After"] = "1"
     return {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in values.items()}

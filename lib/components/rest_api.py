@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pulumi
 from pulumi_aws import apigateway, cloudwatch, lambda_
 
-from lib.components.gateway_errors import GATEWAY_ERRORS, body, headers
+from lib.components.gateway_errors import GATEWAY_ERRORS, body, headers, status
 from lib.routes import Route, methods_by_path
 
 # What CloudWatch keeps of each request: enough to find and explain it, nothing a client sent but the path.
@@ -93,12 +93,12 @@ class RestApi(pulumi.ComponentResource):
                 methods += [method, integration]
                 captured.append([path, method_inputs, integration_inputs])
 
-        for kind, error in GATEWAY_ERRORS.items():
+        for kind, code in GATEWAY_ERRORS.items():
             response_inputs: dict[str, Any] = {
                 "response_type": kind,
-                "status_code": str(error.status),
-                "response_templates": {"application/json": body(error)},
-                "response_parameters": headers(error, args.cors_origins, credentials=args.cors_credentials),
+                "status_code": str(status(code)),
+                "response_templates": {"application/json": body(code)},
+                "response_parameters": headers(code, args.cors_origins, credentials=args.cors_credentials),
             }
             methods.append(apigateway.Response(f"{name}-{kind}", rest_api_id=api.id, **response_inputs, opts=mine))
             captured.append(response_inputs)

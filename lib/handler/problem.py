@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from json import dumps
 
+TYPE = "urn:problem-type:tap:"
 # Every code an answer may carry: its status and title. Codes are part of the contract (docs/openapi.json has them).
 CODES = {
     "bad-request": (400, "The request could not be read"),
@@ -25,7 +26,7 @@ CODES = {
     "idempotency-key-reused": (422, "The idempotency key belongs to another request"),
     "precondition-required": (428, "The request must be conditional"),
     "internal-error": (500, "The request failed"),
-    "unavailable": (503, "The table did not answer"),
+    "unavailable": (503, "The service did not answer in time"),
 }
 
 
@@ -51,7 +52,7 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
     def document(self, request_id: str) -> str:
         """Return the body that tells a client of it."""
         members: dict[str, object] = {
-            "type": "urn:problem-type:tap:" + self.code,
+            "type": TYPE + self.code,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
