@@ -38,26 +38,30 @@ class Config:
     def load(cls, path: Path = CONFIG) -> Config:
         """Read a configuration file, or raise `ConfigError`."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            return cls.parse(json.loads(path.read_text(encoding="utf-8")), path.name)
         except (OSError, ValueError) as error:
             raise ConfigError(f"{path.name}: {error}") from None
+
+    @classmethod
+    def parse(cls, document: Any, name: str) -> Config:
+        """Read a configuration that came from `name`, or raise `ConfigError`."""
         if not isinstance(document, dict):
-            raise ConfigError(f"{path.name}: must be an object of rules")
+            raise ConfigError(f"{name}: must be an object of rules")
         levels: dict[str, Level] = {}
         properties: dict[str, dict[str, Any]] = {}
-        for name, entry in document.items():
-            rule = RULES.get(name)
-            if rule is None and name != "all":
-                raise ConfigError(f"{path.name}: there is no rule {name!r}")
+        for id_, entry in document.items():
+            rule = RULES.get(id_)
+            if rule is None and id_ != "all":
+                raise ConfigError(f"{name}: there is no rule {id_!r}")
             given = dict(entry) if isinstance(entry, dict) else {"enforcementLevel": entry}
             if "enforcementLevel" in given:
                 level = given.pop("enforcementLevel")
                 if level not in LEVELS:
-                    raise ConfigError(f"{path.name}: {name}: the level is one of {', '.join(LEVELS)}, not {level!r}")
-                levels[name] = cast(Level, level)
+                    raise ConfigError(f"{name}: {id_}: the level is one of {', '.join(LEVELS)}, not {level!r}")
+                levels[id_] = cast(Level, level)
             if unknown := sorted(set(given) - set(rule.config if rule else ())):
-                raise ConfigError(f"{path.name}: {name} has no property {', '.join(unknown)}")
-            properties[name] = given
+                raise ConfigError(f"{name}: {id_} has no property {', '.join(unknown)}")
+            properties[id_] = given
         return cls(levels=levels, properties=properties)
 
     def level(self, rule: Rule, *, production: bool) -> Level:
