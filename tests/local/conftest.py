@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from lib.local.emulator import Emulator
+from lib.local.session import Session, programs
 from lib.local.types.core import Aws
+from tests.local.deployed import Deployed
 
 # Answers with the event it was given, or with what the test asks for in the body: {"answer": <result>}.
 ECHO = """
@@ -81,3 +83,15 @@ def echo(aws: Aws, make_function: Callable[..., str]) -> str:
         FunctionName=arn, StatementId="any", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
     )
     return arn
+
+
+@pytest.fixture(scope="session", params=["stacks", "single"])
+def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """The base system as committed, deployed and served: four stacks, and then TapStack alone."""
+    with Session(programs(single=request.param == "single"), stack="dev") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def deployed(session: Session) -> Deployed:
+    return Deployed(session.outputs, session.aws.client)
