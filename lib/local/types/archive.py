@@ -29,7 +29,8 @@ def hashed(value: Any) -> Any:
 def files(value: dict[str, Any], name: str = "") -> dict[str, bytes]:
     """Every file of an asset or archive, by its path."""
     if value[SIGNATURE] == ASSET:
-        return {name: value["text"].encode() if "text" in value else Path(value["path"]).read_bytes()}
+        # The engine leaves out a text that is empty.
+        return {name: Path(value["path"]).read_bytes() if "path" in value else value.get("text", "").encode()}
     if "assets" in value:
         found: dict[str, bytes] = {}
         for key, inner in value["assets"].items():
