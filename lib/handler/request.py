@@ -74,7 +74,7 @@ class Request:
 
     def param(self, name: str) -> str:
         """Return a path parameter, decoded exactly once; a REST API leaves that to the function."""
-        value = self.params[name]
+        value = self.params.get(name, "")
         return decode_segment(value) if self.encoded else value
 
     def json(self) -> tuple[object, list[tuple[str, str]]]:

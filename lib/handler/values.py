@@ -275,7 +275,7 @@ def _check(value: "Any", pointer: str, depth: int, errors: "list[tuple[str, str]
     kind = type(value)
     if kind is _Token:
         try:
-            return Number(plain(value))
+            return Number(str(plain(value)))
         except ValueError as error:
             errors.append((pointer, str(error)))
     elif kind is str and not _encodable(value):
