@@ -10,10 +10,11 @@ from time import time
 from urllib.parse import quote
 
 from lib.handler import clock, pages
+from lib.handler.limits import check_size, is_key
 from lib.handler.problem import Problem
 from lib.handler.store import ask
 from lib.handler.table import TableError
-from lib.handler.values import encode_item, size, write_item
+from lib.handler.values import encode_item, write_item
 
 TYPE_CHECKING = False  # what `typing` says too, without importing it in INIT
 if TYPE_CHECKING:
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
 RESERVED = "tap:"  # no attribute of a client's item begins with it
 VERSION = "tap:version"
 RECORD = "\x1f"  # begins the key of an idempotency record: no ItemId has a control character
-KEY_BYTES, NAME_BYTES, ITEM_BYTES = 2048, 65535, 400 * 1024
 DAY = 86400
 PAGE_CALLS = 4
-# Lambda takes 6 MB, and the body is a JSON string in it, where quotes and backslashes count twice.
-PAGE_CHARACTERS = 5_500_000
 
 
 class Items:
@@ -119,13 +117,12 @@ class Items:
         found, last = self._found(action, query, request.deadline)
         if item_id and not found and cursor is None:
             raise _missing()
-        texts = _fitting(found[:limit])
+        texts = pages.fitting([_visible(item) for item in found[:limit]])
         if len(texts) < len(found):
             last = found[len(texts) - 1]
         if last is None:
-            return 200, f'{{"items":[{",".join(texts)}]}}', {}
-        following = pages.seal(scope, (last["ItemId"]["S"], last["CreatedAt"]["S"]))
-        return 200, f'{{"items":[{",".join(texts)}],"next":"{following}"}}', {}
+            return pages.answer(texts)
+        return pages.answer(texts, pages.seal(scope, (last["ItemId"]["S"], last["CreatedAt"]["S"])))
 
     def _found(self, action: str, query: dict[str, Any], deadline: float) -> tuple[list[Item], Item | None]:
         """Return `Limit` items, or all there are, and the key to go on from; idempotency records are not items."""
@@ -255,7 +252,7 @@ _NONE = {"S": ""}  # the version of an item that something else than this API wr
 
 def _path_item_id(request: Request) -> str:
     item_id = request.param("ItemId")
-    if _wrong_item_id(item_id):
+    if not is_key(item_id):
         raise Problem("invalid-path", "An ItemId is 1 to 2048 bytes without control characters.")
     return item_id
 
@@ -265,15 +262,6 @@ def _path_key(request: Request) -> Item:
     if created_at is None:
         raise Problem("invalid-path", "CreatedAt is an RFC 3339 date-time with a zone, to the microsecond.")
     return {"ItemId": {"S": _path_item_id(request)}, "CreatedAt": {"S": created_at}}
-
-
-def _wrong_item_id(text: str) -> bool:
-    try:
-        if not 1 <= len(text.encode()) <= KEY_BYTES:
-            return True
-    except UnicodeEncodeError:
-        return True
-    return not text.isprintable() and any(c < " " or "\x7f" <= c < "\xa0" for c in text)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -288,7 +276,7 @@ def _attributes(request: Request, key: Item | None = None) -> Item:
     value, errors = request.json()
     if not isinstance(value, dict):
         raise _invalid(errors or [("", "An item is a JSON object.")])
-    if "ItemId" in value and (not isinstance(value["ItemId"], str) or _wrong_item_id(value["ItemId"])):
+    if "ItemId" in value and (not isinstance(value["ItemId"], str) or not is_key(value["ItemId"])):
         errors.append(("/ItemId", "A string of 1 to 2048 bytes without control characters."))
     if "CreatedAt" in value:
         created_at = value["CreatedAt"]
@@ -302,10 +290,7 @@ def _attributes(request: Request, key: Item | None = None) -> Item:
     attributes = encode_item(value)
     if key is not None:
         _same_keys(attributes, key)
-    stored = size({**_ADDED, **(key or {}), **attributes})
-    # DynamoDB keeps 1E-130 in two bytes and tells it in 132.
-    if stored > ITEM_BYTES or (stored > ITEM_BYTES // 8 and len(write_item(attributes)) > PAGE_CHARACTERS):
-        raise Problem("too-large", "An item has at most 400 KB.")
+    check_size({**_ADDED, **(key or {}), **attributes})
     return attributes
 
 
@@ -344,18 +329,9 @@ def _answer(status: int, item: Item, headers: dict[str, str]) -> Answer:
     return status, write_item(item), headers
 
 
-def _fitting(items: list[Item]) -> list[str]:
-    """Return the items as JSON, as many of them as an answer can carry."""
-    texts: list[str] = []
-    room = PAGE_CHARACTERS
-    for item in items:
-        item.pop(VERSION, None)
-        text = write_item(item)
-        room -= len(text) + text.count('"') + text.count("\\") + 1
-        if room < 0 and texts:
-            break
-        texts.append(text)
-    return texts
+def _visible(item: Item) -> str:
+    item.pop(VERSION, None)
+    return write_item(item)
 
 
 def _tags(header: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from hashlib import sha256
 
+from lib.handler.limits import PAGE_CHARACTERS
 from lib.handler.problem import Problem
 from lib.handler.request import Request
 
@@ -22,6 +23,22 @@ def limit(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MAX_LIMIT):
         raise Problem("invalid-limit", f"The limit is a whole number from 1 to {MAX_LIMIT}.")
     return int(text)
+
+
+def fitting(texts: list[str]) -> list[str]:
+    """Return as many of the items, as JSON, as an answer can carry; one at least."""
+    room = PAGE_CHARACTERS
+    for count, text in enumerate(texts):
+        room -= len(text) + text.count('"') + text.count("\\") + 1
+        if room < 0 and count:
+            return texts[:count]
+    return texts
+
+
+def answer(texts: list[str], following: str | None = None) -> tuple[int, str, dict[str, str]]:
+    """Return the page with these items; without a cursor to what follows, it is the last."""
+    more = f',"next":"{following}"' if following else ""
+    return 200, f'{{"items":[{",".join(texts)}]{more}}}', {}
 
 
 def seal(scope: tuple[str, ...], keys: tuple[str, ...]) -> str:

@@ -19,9 +19,13 @@ def ask(table: Table, action: str, payload: dict[str, Any], deadline: float) -> 
     except TableError as error:
         if error.kind == "condition":
             raise
-        cause = str(error)[:200]
-        if error.kind in {"throttled", "unavailable"}:
-            again = {"Retry-After": str(error.retry_after)}
-            raise Problem("unavailable", "Try again.", headers=again, cause=cause) from None
-        # Rights, the table's name or a request it does not take: nothing that a client can change.
-        raise Problem("internal-error", "The request failed.", cause=cause) from None
+        raise problem(error) from None
+
+
+def problem(error: TableError) -> Problem:
+    """Return what a client is told of it."""
+    cause = str(error)[:200]
+    if error.kind in {"throttled", "unavailable"}:
+        return Problem("unavailable", "Try again.", headers={"Retry-After": str(error.retry_after)}, cause=cause)
+    # Rights, the table's name or a request it does not take: nothing that a client can change.
+    return Problem("internal-error", "The request failed.", cause=cause)
