@@ -28,7 +28,8 @@ def sources(entry: str) -> dict[str, str]:
         if path is None or path.as_posix() in found:
             continue
         text = (ROOT / path).read_text(encoding="utf-8")
-        found[path.as_posix()] = text
+        # The engine drops an empty asset's text, and the SDK then takes the asset for a broken one.
+        found[path.as_posix()] = text or "\n"
         waiting += [module.rpartition(".")[0], *_imports(text)]
     if _file(entry) is None:
         raise FileNotFoundError(f"the function's entry {entry} is no module of this repository")
