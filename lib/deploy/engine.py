@@ -41,6 +41,11 @@ class Outcome:
     seconds: float
     interrupted: bool
 
+    @property
+    def last_error(self) -> str:
+        """What the CLI itself gave as the reason, when it never came to an event."""
+        return self.output.rpartition("error: ")[2].strip()
+
 
 class Engine:
     """The CLI of this machine, working on one environment."""

@@ -213,7 +213,7 @@ class Session:
             if progress.in_flight:
                 why = f"stopped in the middle of {', '.join(map(short, progress.in_flight))}"
             return replace(result, status="cancelled", why=why, exit=Exit.CANCELLED, next=self.command(target))
-        why = progress.first_error or outcome.output or f"the engine ended with code {outcome.code}"
+        why = progress.first_error or outcome.last_error or f"the engine ended with code {outcome.code}"
         code = exit_of_text(f"{why}\n{outcome.output}") or _exit_of(progress, outcome.code)
         command = self.command(target)
         if code == Exit.LOCKED:

@@ -44,13 +44,13 @@ MESSAGE_LIMIT = 400 * 1024 * 1024  # as the SDK's own channels
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """What the engine asks of a language."""
 
-    def __init__(self) -> None:
-        self.engine = ""
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
 
     def Handshake(  # noqa: N802 - the name is the protocol's, here and below
         self, request: language_pb2.LanguageHandshakeRequest, _context: grpc.ServicerContext
     ) -> language_pb2.LanguageHandshakeResponse:
-        self.engine = request.engine_address
+        self.engine = request.engine_address or self.engine
         return language_pb2.LanguageHandshakeResponse()
 
     def GetPluginInfo(self, _request: empty_pb2.Empty, _context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:  # noqa: N802
@@ -208,7 +208,7 @@ def serve() -> None:
     """Answer the engine until it stops us."""
     limits = [("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.max_send_message_length", MESSAGE_LIMIT)]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=limits)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(sys.argv[-1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     # The engine ends its plugins with SIGINT; a Ctrl-C in the terminal must not end them before the engine is done.
