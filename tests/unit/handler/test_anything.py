@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import string
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -96,11 +97,12 @@ def test_any_damage_to_an_event_gets_a_well_formed_answer(event: dict[str, Any])
     assert_well_formed(client.app.handler(event, client.context))
 
 
-@given(st.integers(0, 4000), st.sampled_from(["rest", "http"]))
+BODY = json.dumps({"ItemId": "a", "l": [1.5, {"m": "é\n"}, None] * 10, "t": "x" * 50})
+
+
+@given(st.integers(0, len(BODY) - 1), st.sampled_from(["rest", "http"]))
 def test_any_truncation_of_a_body_is_a_400(length: int, kind: str) -> None:
-    text = json.dumps({"ItemId": "a", "l": [1.5, {"m": "é\n"}, None] * 10, "t": "x" * 50})
-    assume(length < len(text))
-    assert Client(kind)("POST", "/items", text[:length]).status == 400
+    assert Client(kind)("POST", "/items", BODY[:length]).status == 400
 
 
 # --- what is accepted comes back
