@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,6 @@ _COUNTED = {
     "replace": "replace",
     "import": "import",
     "import-replacement": "replace",
-    "refresh": "refresh",
 }
 _SEVERITIES: dict[str, Severity] = {"warning": "warning", "error": "error"}
 _SILENT = {"same", "read", "read-replacement", "read-discard", "discard-replaced", "remove-pending-replace"}
@@ -99,7 +99,7 @@ class Progress:
             ):
                 self.flags_changed = True
             return
-        if meta.op in _SILENT or not _is_resource(meta):
+        if meta.op in _SILENT or meta.op == "refresh" or not _is_resource(meta):
             return
         state = meta.new if meta.op in {"create", "create-replacement"} else meta.old or meta.new
         inputs = (state.inputs if state else None) or {}
@@ -119,8 +119,24 @@ class Progress:
         self.in_flight.pop(meta.urn, None)
         if meta.op in _SILENT or not _is_resource(meta):
             return
-        if self.phase != "preview" and meta.op in _COUNTED and meta.op != "refresh":
+        if self.phase == "refresh":
+            self._differs(meta)
+        elif self.phase != "preview" and meta.op in _COUNTED:
             self.changes[_COUNTED[meta.op]] += 1
+            self._tell(meta, "done")
+        else:
+            self._tell(meta, "done")
+
+    def _differs(self, meta: Any) -> None:
+        """A refresh found something that is not as the state says."""
+        keys = [key for key in meta.diffs or [] if not _same_json(meta, key)]
+        if meta.op == "delete":
+            self.drift.append(f"{short(meta.urn)} is gone")
+        elif keys:
+            self.drift.append(f"{short(meta.urn)} has another {', '.join(keys)}")
+        else:
+            return
+        self.changes[_COUNTED[meta.op]] += 1
         self._tell(meta, "done")
 
     def _tell(self, meta: Any, status: Any) -> None:
@@ -172,6 +188,15 @@ class Progress:
         urn, text = self.errors[0]
         name = urn.rpartition("::")[2] if urn and f"::{STACK}::" not in urn else ""
         return f"{name}: {text}" if name else text
+
+
+def _same_json(meta: Any, key: str) -> bool:
+    """Whether both values are the same document in another spelling: AWS gives policies back as it likes."""
+    try:
+        before, after = (json.loads((state.inputs or {})[key]) for state in (meta.old, meta.new))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return bool(before == after)
 
 
 def _is_resource(meta: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 
 from lib.deploy import plan
@@ -137,11 +136,10 @@ def drift(session: Session) -> Exit:
     def compare(target: Target) -> Result:
         result, progress = session.operate(target, "refresh", ["refresh", "--preview-only"])
         if not result.good or not progress.drift:
-            return replace(result, changes={})
-        why = "it is not as it was deployed: " + "; ".join(progress.drift)
+            return result
+        why = f"it is not as it was deployed: {'; '.join(progress.drift)}"
         command = f"nox -s deploy -- {target.name} --env {session.env} restores it; nox -s refresh accepts it"
-        changes = Counter(line.split()[0] for line in progress.drift)
-        return replace(result, status="failed", changes=changes, why=why, exit=Exit.CHANGES, next=command)
+        return replace(result, status="failed", why=why, exit=Exit.CHANGES, next=command)
 
     targets = [target for target in session.targets if around.state(target).deployed]
     for target in session.targets:

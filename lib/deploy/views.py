@@ -124,7 +124,7 @@ def plain_lines(event: Event) -> list[str]:
             lines = [f"{event.severity}: {event.what}", f"  next: {event.next}"]
         case StackChanged():
             lines = _stack_lines(event)
-        case ResourceChanged() if event.status != "done":
+        case ResourceChanged() if event.status != "done" or event.phase == "refresh":
             sign = "failed" if event.status == "failed" else sign_of(event.operation)
             why = f" ({', '.join(event.keys)})" if event.keys else ""
             lines = [f"{event.stack}: {sign} {event.type.removeprefix('aws:')} {event.name}{why}"]
