@@ -3,10 +3,10 @@
 Adding a type: a class of a few lines in the module of its service. That is all; the registry finds it here.
 """
 
-from lib.local.types import apigateway, cloudwatch, dynamodb, iam, lambda_, sns
+from lib.local.types import apigateway, apigatewayv2, cloudwatch, dynamodb, ec2, iam, lambda_, s3, sfn, sns, wafv2
 from lib.local.types.core import Type, UnknownTypeError
 
-_MODULES = (apigateway, cloudwatch, dynamodb, iam, lambda_, sns)
+_MODULES = (apigateway, apigatewayv2, cloudwatch, dynamodb, ec2, iam, lambda_, s3, sfn, sns, wafv2)
 
 TYPES: dict[str, Type] = {
     found.token: found()

@@ -14,6 +14,7 @@ from lib.local.types.core import (
     canonical,
     f,
     new,
+    plain,
     public,
     same,
     scalar,
@@ -123,7 +124,6 @@ class RestApi(Patched):
         if not real.get("rootResourceId"):
             resources = self.call(aws, "get_resources", restApiId=known["id"])["items"]
             real["rootResourceId"] = next(resource["id"] for resource in resources if resource["path"] == "/")
-        real["createdDate"] = when(real["createdDate"])
         return real
 
     def update(self, aws: Aws, change: Change) -> None:
@@ -278,10 +278,6 @@ class Deployment(Patched):
     read_call = "get_deployment"
     update_call = "update_deployment"
     delete_call = "delete_deployment"
-
-    def read(self, aws: Aws, known: Values) -> Values | None:
-        real = super().read(aws, known)
-        return real and {**real, "createdDate": when(real["createdDate"])}
 
 
 class Stage(Patched):
@@ -519,7 +515,7 @@ class ApiKey(Patched):
         found = self.call(aws, self.read_call, apiKey=known["id"], includeValue=True)
         real = self.translate(aws, self.read_call, found)
         arn = f"arn:aws:apigateway:{aws.region}::/apikeys/{known['id']}"
-        dates = {key: when(found[key]) for key in ("createdDate", "lastUpdatedDate")}
+        dates = {key: plain(found[key]) for key in ("createdDate", "lastUpdatedDate")}
         return {**real, **dates, "arn": arn, "tags": real.get("tags") or self.tags(aws, {**known, "arn": arn})}
 
 
@@ -619,12 +615,6 @@ class DomainName(Patched):
     delete_call = "delete_domain_name"
     tagging = TAGGING
 
-    def read(self, aws: Aws, known: Values) -> Values | None:
-        real = super().read(aws, known)
-        if real and real.get("certificateUploadDate"):
-            real["certificateUploadDate"] = when(real["certificateUploadDate"])
-        return real
-
 
 class BasePathMapping(Patched):
     token = "aws:apigateway/basePathMapping:BasePathMapping"
@@ -651,10 +641,6 @@ class BasePathMapping(Patched):
     def translate(self, aws: Aws, operation: str, found: Values) -> Values:
         real = super().translate(aws, operation, found)
         return {key: value for key, value in real.items() if (key, value) != ("basePath", "(none)")}
-
-
-def when(value: Any) -> Any:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if hasattr(value, "strftime") else value
 
 
 def booleans(values: Values) -> Values:

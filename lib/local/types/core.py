@@ -337,7 +337,7 @@ class Type:
         real = self.translate(aws, self.read_call, found)
         for key, where in self.outputs.items():
             if "{" not in where:
-                real[key] = jmespath.search(where, found)
+                real[key] = plain(jmespath.search(where, found))
             else:
                 real[key] = fill(
                     where, {**known, **{k: v for k, v in real.items() if v is not None}, "out": found, **facts(aws)}
@@ -471,9 +471,7 @@ class Type:
             }
         if isinstance(value, list):
             return [self._from_api(v, shape.member if kind == "list" else None) for v in value]
-        if isinstance(value, dt.datetime):
-            return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return value
+        return plain(value)
 
     def _located(self, aws: Aws, values: Values) -> Aws:
         region = values.get("region")
@@ -533,6 +531,11 @@ def public(inputs: Values) -> Values:
     return {key: value for key, value in inputs.items() if key != "__defaults" and value is not None}
 
 
+def plain(value: Any) -> Any:
+    """A value of an answer as Pulumi can carry it: moments as text."""
+    return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, dt.datetime) else value
+
+
 def camel(name: str) -> str:
     return name[:1].lower() + name[1:]
 
@@ -573,13 +576,14 @@ def canonical(field: Field, value: Any) -> Any:
 
 
 def prune(value: Any) -> Any:
-    """Without what says nothing: null members, empty containers, and the difference of 1 and 1.0."""
+    """Without what says nothing: a container that is empty as a whole, and null members."""
+    return None if value in ({}, []) else _members(value)
+
+
+def _members(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: prune(inner) for key, inner in value.items() if key != "__defaults"}
-        return {key: inner for key, inner in kept.items() if inner is not None} or None
-    if isinstance(value, list):
-        return [prune(inner) for inner in value] or None
-    return value
+        return {k: _members(v) for k, v in value.items() if k != "__defaults" and v is not None and v != []}
+    return [_members(inner) for inner in value] if isinstance(value, list) else value
 
 
 def like(field: Field, real: Any, given: Any) -> Any:  # noqa: PLR0911 - one for each case

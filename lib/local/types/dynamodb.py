@@ -44,6 +44,8 @@ class Table(Type):
         "readCapacity": 0,
         "writeCapacity": 0,
         "globalSecondaryIndexes": [],
+        "globalTableWitness": {},
+        "warmThroughput": {},
     }
     moving = frozenset({"streamArn", "streamLabel"})
     identity = "{name}"

@@ -19,7 +19,12 @@ class Role(Type):
         "forceDetachPolicies": f(default=False),
         "tags": f("Tags"),
     }
-    outputs = {"arn": "Arn", "createDate": "CreateDate", "uniqueId": "RoleId", "namePrefix": "nothing"}
+    outputs = {
+        "arn": "Arn",
+        "createDate": "CreateDate",
+        "uniqueId": "RoleId",
+        **dict.fromkeys(("namePrefix", "managedPolicyArns", "inlinePolicies"), "nothing"),
+    }
     empty = {"namePrefix": ""}
     identity = "{name}"
     name = "name"
@@ -41,7 +46,6 @@ class Role(Type):
         return {
             **real,
             "assumeRolePolicy": document(real["assumeRolePolicy"]),
-            "createDate": real["createDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
             "managedPolicyArns": [policy["PolicyArn"] for policy in attached],
             "inlinePolicies": [{"name": p["PolicyName"], "policy": document(p["PolicyDocument"])} for p in policies],
         }
