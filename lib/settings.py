@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 import pulumi
@@ -29,6 +30,8 @@ PRODUCTION = frozenset({"prod", "production"})
 MAX_SUFFIX = 64 - len("-items-lambda-role")
 # A REST API gives up on its integration after this many seconds.
 REST_TIMEOUT = 29
+# Lambda takes 4 KB of environment; the rest is for the other variables.
+MAX_ORIGINS = 3000
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = (
     1,
@@ -101,7 +104,13 @@ class Settings:
     production: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "production", self.environment_suffix in PRODUCTION)
+        # Values are copied, so that what was checked stays as it was; a list is as good as a tuple to a caller.
+        for name in ("cors_origins", "alarm_emails"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if isinstance(self.tags, Mapping):
+            object.__setattr__(self, "tags", MappingProxyType(dict(self.tags)))
+        object.__setattr__(self, "production", any(self.environment_suffix == name for name in PRODUCTION))
         problems = _problems(self)
         if problems:
             raise SettingsError(_report(problems))
@@ -129,6 +138,9 @@ class Settings:
         known = {_key(f.name): f.name for f in fields(cls) if f.init and f.name != "region"}
         problems = []
         for key, raw in configured.items():
+            if key == "region":
+                problems.append((key, "is the AWS provider's own setting; write it as aws:region"))
+                continue
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
                 problems.append((key, f"is not a setting{f'; did you mean {NAMESPACE}:{near[0]}?' if near else ''}"))
@@ -153,12 +165,16 @@ def _configured() -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
+    if name == "region":
+        return "aws:region"
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
 
 def _line(key: str, message: str) -> str:
-    return f"  {'aws:region' if key == 'region' else f'{NAMESPACE}:{key}'} {message}"
+    # A value that is far too long would hide the other lines.
+    message = message if len(message) <= 500 else f"{message[:500]}..."
+    return f"  {key if ':' in key else f'{NAMESPACE}:{key}'} {message}"
 
 
 def _report(problems: list[tuple[str, str]]) -> str:
@@ -174,14 +190,14 @@ def _parse(raw: Any, hint: Any) -> Any:
             raise ValueError(f"must be true or false, got {text!r}")
         return text == "true"
     if int in kinds:
-        if not re.fullmatch(r"-?\d{1,9}", text):
+        if not re.fullmatch(r"-?[0-9]{1,9}", text):
             raise ValueError(f"must be a whole number, got {text!r}")
         return int(text)
     if hint == tuple[str, ...] or Mapping[str, str] in kinds:
         wanted, form = (list, '["a", "b"]') if hint == tuple[str, ...] else (dict, '{"name": "value"}')
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, wanted):
             raise ValueError(f"must be a JSON {'list' if wanted is list else 'object'} like {form}, got {text!r}")
@@ -189,9 +205,11 @@ def _parse(raw: Any, hint: Any) -> Any:
     return text
 
 
-def _between(low: int, high: int) -> Callable[[Any], str | None]:
+def _between(low: int, high: int, *, optional: bool = False) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
+        if (value is None and optional) or (
+            isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        ):
             return None
         return f"must be a whole number from {low} to {high}, got {value!r}"
 
@@ -211,7 +229,7 @@ def _matches(pattern: str, meaning: str) -> Callable[[Any], str | None]:
 
 def _one_of(*choices: Any) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
-        if value in choices:
+        if any(value == choice and type(value) is type(choice) for choice in choices):
             return None
         near = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1)
         return f"must be one of {', '.join(map(str, choices))}, got {value!r}" + (f" ({near[0]}?)" if near else "")
@@ -220,16 +238,17 @@ def _one_of(*choices: Any) -> Callable[[Any], str | None]:
 
 
 def _region(value: Any) -> str | None:
-    regions = [region.value for region in Region]
+    # The partitions of China and of governments have ARNs of their own, and not all of these services.
+    regions = [region.value for region in Region if not region.value.startswith(("cn-", "us-gov-", "us-iso"))]
     if value in regions:
         return None
-    near = difflib.get_close_matches(str(value), regions, n=3)
-    return f"must be a region of AWS, got {value!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    near = " or ".join(difflib.get_close_matches(str(value), regions, n=3))
+    return f"must be a commercial region of AWS, got {value!r}" + (f"; did you mean {near}?" if near else "")
 
 
 def _suffix(value: Any) -> str | None:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", value):
-        return f"must be lower-case letters, digits and inner hyphens, got {value!r}"
+        return f"(the stack's name, unless set) must be lower-case letters, digits and inner hyphens, got {value!r}"
     if len(value) > MAX_SUFFIX:
         return f"must be at most {MAX_SUFFIX} characters, so that the role's name fits IAM's 64; got {len(value)}"
     return None
@@ -242,10 +261,13 @@ def _tags(value: Any) -> str | None:
         return f"must map names to values, got {value!r}"
     if len({**DEFAULT_TAGS, **value}) > 50:
         return f"must be at most 50 tags with the defaults, got {len({**DEFAULT_TAGS, **value})}"
+    seen = {name.lower(): name for name in DEFAULT_TAGS}
     for name, text in value.items():
         problem = _tag(name, text)
         if problem:
             return problem
+        if seen.setdefault(name.lower(), name) != name:
+            return f"has {name!r} beside {seen[name.lower()]!r}, which to IAM are one name"
     return None
 
 
@@ -269,14 +291,28 @@ def _origins(value: Any) -> str | None:
     if not isinstance(value, tuple) or not value:
         return f"must be a list of at least one origin, got {value!r}"
     for origin in value:
-        if origin != "*" and not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            return f"must be * or origins like https://example.com, without a path; got {origin!r}"
+        if origin != "*" and not (isinstance(origin, str) and _is_origin(origin)):
+            return (
+                f"must be * or origins like https://example.com, as browsers send them, without a path; got {origin!r}"
+            )
     if "*" in value and len(value) > 1:
         return "must be * alone or a list of origins, not both"
+    if len(",".join(value)) > MAX_ORIGINS:
+        return f"must fit the function's environment: at most {MAX_ORIGINS} characters, got {len(','.join(value))}"
     return None
 
 
-_ORIGIN = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?")
+def _is_origin(text: str) -> bool:
+    found = _ORIGIN.fullmatch(text)
+    if not found:
+        return False
+    scheme, port = found.groups()
+    # A browser leaves the scheme's own port out, so an origin that has it would match no request.
+    return port is None or (0 < int(port) <= 65535 and int(port) != {"http": 80, "https": 443}[scheme])
+
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ORIGIN = re.compile(rf"(https?)://{_LABEL}(?:\.{_LABEL})*(?::([1-9]\d{{0,4}}))?")
 _ARN = r"arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:{resource}"
 
 
@@ -286,6 +322,8 @@ def _emails(value: Any) -> str | None:
     for address in value:
         if not isinstance(address, str) or not re.fullmatch(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+", address):
             return f"must be e-mail addresses, got {address!r}"
+        if value.count(address) > 1:
+            return f"names {address} twice"
     return None
 
 
@@ -302,7 +340,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "lambda_runtime": _one_of(*RUNTIMES),
     "lambda_timeout": _between(1, 900),
     "lambda_memory": _between(128, 10240),
-    "lambda_reserved_concurrency": _between(0, 1000),
+    "lambda_reserved_concurrency": _between(0, 1000, optional=True),
     "log_retention_days": _one_of(*RETENTION_DAYS),
     "log_level": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
     "throttle_rate": _between(1, 10_000),
@@ -313,7 +351,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "gateway": _one_of("rest", "http"),
     "authorization": _one_of("NONE", "AWS_IAM", "API_KEY", "COGNITO"),
     "cognito_user_pool_arn": _matches(_ARN.format(service="cognito-idp", resource="userpool/.+"), "a user pool's ARN"),
-    "domain_name": _matches(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "a host name like api.example.com"),
+    "domain_name": _matches(rf"(?:{_LABEL}\.)+[a-z]{{2,63}}", "a host name like api.example.com"),
     "certificate_arn": _matches(_ARN.format(service="acm", resource="certificate/.+"), "an ACM certificate's ARN"),
     "waf": _flag,
     "alarm_duration_ms": _between(1, 900_000),
@@ -328,7 +366,18 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
 
 
 # Rules that join fields: the key to report, the fields it reads, whether it is broken, and what to say.
-_JOINT_CHECKS: list[tuple[str, tuple[str, ...], Callable[[Settings], bool], Callable[[Settings], str]]] = [
+_JointCheck = tuple[str, tuple[str, ...], Callable[[Settings], bool], Callable[[Settings], str]]
+
+
+def _of_the_region(name: str) -> _JointCheck:
+    def elsewhere(settings: Settings) -> bool:
+        arn: str | None = getattr(settings, name)
+        return arn is not None and arn.split(":")[3] != settings.region
+
+    return name, ("region",), elsewhere, lambda settings: f"must be of aws:region, which is {settings.region}"
+
+
+_JOINT_CHECKS: list[_JointCheck] = [
     (
         "lambda_timeout",
         ("gateway",),
@@ -365,6 +414,9 @@ _JOINT_CHECKS: list[tuple[str, tuple[str, ...], Callable[[Settings], bool], Call
         lambda s: (s.domain_name is None) != (s.certificate_arn is None),
         lambda _: "and tap:domainName go together: one is given without the other",
     ),
+    _of_the_region("certificate_arn"),
+    _of_the_region("kms_key_arn"),
+    _of_the_region("cognito_user_pool_arn"),
 ]
 
 
