@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from os import urandom
 from time import gmtime, time_ns
 
@@ -17,8 +18,16 @@ def now() -> str:
 
 def new_id() -> str:
     """Return a random (version 4) UUID."""
-    digits = bytearray(urandom(16))
-    digits[6] = digits[6] & 0x0F | 0x40
+    return _uuid(bytearray(urandom(16)), 4)
+
+
+def id_of(*names: str) -> str:
+    """Return the (version 8) UUID that these names, which have no NUL, always get."""
+    return _uuid(bytearray(sha256("\0".join(names).encode()).digest()[:16]), 8)
+
+
+def _uuid(digits: bytearray, version: int) -> str:
+    digits[6] = digits[6] & 0x0F | version << 4
     digits[8] = digits[8] & 0x3F | 0x80
     text = digits.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -70,7 +70,7 @@ class Items:
     def create_item(self, request: Request) -> Answer:
         if (request.header("if-none-match") or "*").strip() != "*":
             raise Problem("invalid-header", "If-None-Match is * here.")
-        idempotency_key = _idempotency_key(request)
+        idempotency_key = request.idempotency_key()
         attributes = _attributes(request)
         key = {"ItemId": attributes.get("ItemId") or {"S": clock.new_id()}}
         key["CreatedAt"] = attributes.get("CreatedAt") or {"S": clock.now()}
@@ -192,13 +192,11 @@ class Items:
     def _expected(self, request: Request) -> tuple[str, Item]:
         """Return the condition that `If-Match` puts on a write, and its values."""
         header = request.header("if-match")
-        if header is None:
-            if self.require_if_match:
-                raise Problem("precondition-required", "Send If-Match with the item's ETag.")
-            return "attribute_exists(ItemId)", {}
         if request.header("if-none-match") is not None:
-            raise Problem("invalid-header", "Send If-Match or If-None-Match.")
-        if header.strip() == "*":
+            raise Problem("invalid-header", "If-None-Match is for GET and POST.")
+        if header is None and self.require_if_match:
+            raise Problem("precondition-required", "Send If-Match with the item's ETag.")
+        if header is None or header.strip() == "*":
             return "attribute_exists(ItemId)", {}
         # What is no strong ETag matches nothing, nor does an empty one.
         tags = [tag[1:-1] for tag in _tags(header) if tag[:1] == tag[-1:] == '"' and 2 < len(tag) < 99][:100]
@@ -262,13 +260,6 @@ def _path_key(request: Request) -> Item:
     if created_at is None:
         raise Problem("invalid-path", "CreatedAt is an RFC 3339 date-time with a zone, to the microsecond.")
     return {"ItemId": {"S": _path_item_id(request)}, "CreatedAt": {"S": created_at}}
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.header("idempotency-key")
-    if key is not None and not (1 <= len(key) <= 255 and all("!" <= c <= "~" for c in key)):
-        raise Problem("invalid-header", "An Idempotency-Key is 1 to 255 visible ASCII characters.")
-    return key
 
 
 def _attributes(request: Request, key: Item | None = None) -> Item:

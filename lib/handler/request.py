@@ -77,6 +77,17 @@ class Request:
         value = self.params.get(name, "")
         return decode_segment(value) if self.encoded else value
 
+    def idempotency_key(self) -> str | None:
+        """Return the key under which a client may send this request again."""
+        key = self.header("idempotency-key")
+        if key is not None and not (1 <= len(key) <= 255 and all("!" <= c <= "~" for c in key)):
+            raise Problem("invalid-header", "An Idempotency-Key is 1 to 255 visible ASCII characters.")
+        return key
+
+    def identity(self) -> dict[str, object]:
+        """Return what a REST API tells of who called."""
+        return _dict(_dict(self.event.get("requestContext")).get("identity"))
+
     def json(self) -> tuple[object, list[tuple[str, str]]]:
         """Return the body's JSON value, its numbers `values.Number`, and (pointer, detail) of what no item can hold."""
         encoding = self.header("content-encoding")
