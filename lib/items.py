@@ -66,6 +66,7 @@ def compute(settings: Settings, upstream: DataOutputs, opts: pulumi.ResourceOpti
             log_retention_days=settings.log_retention_days,
             tracing=settings.tracing,
             kms_key_arn=settings.kms_key_arn,
+            permissions_boundary_arn=settings.permissions_boundary_arn,
             tags=settings.all_tags,
         ),
         opts,

@@ -100,6 +100,7 @@ class Settings:
     access_logs: bool = False
     execution_logs: Literal["OFF", "ERROR", "INFO"] = "OFF"
     kms_key_arn: str | None = None
+    permissions_boundary_arn: str | None = None
 
     production: bool = field(init=False)
 
@@ -362,6 +363,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "access_logs": _flag,
     "execution_logs": _one_of("OFF", "ERROR", "INFO"),
     "kms_key_arn": _matches(_ARN.format(service="kms", resource="key/.+"), "a KMS key's ARN"),
+    "permissions_boundary_arn": _matches(r"arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/.+", "an IAM policy's ARN"),
 }
 
 

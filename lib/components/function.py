@@ -55,6 +55,7 @@ class FunctionArgs:
     log_format: Literal["JSON"] | None = None
     tracing: bool = False
     kms_key_arn: str | None = None
+    permissions_boundary_arn: str | None = None
     reserved_concurrency: int | None = None
     vpc: lambda_.FunctionVpcConfigArgs | None = None
     tags: Mapping[str, str]
@@ -92,6 +93,7 @@ class Function(pulumi.ComponentResource):
                     ],
                 }
             ),
+            permissions_boundary=args.permissions_boundary_arn,
             tags=tags,
             opts=mine,
         )
