@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from lib.local.console import Console
 from lib.local.deploy import DeployError
@@ -143,9 +142,10 @@ def _session(options: argparse.Namespace, report: Report, signals: Signals) -> i
         else:
             report.say(_welcome(session, console))
         _stay(session, report, watch=options.watch)
+    return 0
 
 
-def _stay(session: Session, report: Report, *, watch: bool) -> NoReturn:
+def _stay(session: Session, report: Report, *, watch: bool) -> None:
     watcher = Watcher()
     while True:
         time.sleep(_LOOK_EVERY if watch else 3600)

@@ -40,6 +40,7 @@ _STALE_AFTER = 0.5  # seconds; a deployment made by somebody else than the sessi
 class Exchange:
     """One request and what became of it: what the session prints and the console shows."""
 
+    number: int = 0  # in the order of the answers, from 1
     request_id: str
     api: str
     method: str

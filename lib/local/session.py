@@ -71,6 +71,7 @@ class Session:
         self._on_exchange, self._on_event = on_exchange, on_event
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._recording = threading.Lock()
+        self._answered = 0
 
     def open(self) -> None:
         """Start the emulator, deploy the programs, and serve their APIs."""
@@ -219,6 +220,8 @@ class Session:
 
     def _record(self, exchange: Exchange) -> None:
         with self._recording:
+            self._answered += 1
+            exchange.number = self._answered
             self.exchanges.append(exchange)
             at = time.strftime("%H:%M:%S", time.localtime(exchange.started))
             with self.log_path.open("a", encoding="utf-8") as log:
