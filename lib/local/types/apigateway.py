@@ -20,6 +20,7 @@ from lib.local.types.core import (
     scalar,
 )
 
+# The emulator keeps the tags of a create call and those of TagResource apart; only the latter can be read and changed.
 TAGGING = Tagging("get_tags", "tag_resource", "untag_resource", "resourceArn", "tags", "tagKeys", map=True)
 
 
@@ -27,6 +28,10 @@ class Patched(Type):
     """A type whose update is a list of patch operations, one for each changed value."""
 
     service = "apigateway"
+
+    def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
+        if self.tagging and inputs.get("tags"):
+            self.retag(aws, {**inputs, "id": resource_id}, {}, inputs["tags"])
 
     def update(self, aws: Aws, change: Change) -> None:
         operations = [
@@ -90,7 +95,7 @@ class RestApi(Patched):
         "disableExecuteApiEndpoint": f("disableExecuteApiEndpoint", default=False),
         "endpointConfiguration": f("endpointConfiguration"),
         "policy": f("policy", json=True, default=""),
-        "tags": f("tags"),
+        "tags": f("tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/restapis/{id}",
@@ -116,6 +121,7 @@ class RestApi(Patched):
     update_call = "update_rest_api"
     delete_call = "delete_rest_api"
     tagging = TAGGING
+    tag_target = outputs["arn"]
 
     def read(self, aws: Aws, known: Values) -> Values | None:
         real = super().read(aws, known)
@@ -260,6 +266,11 @@ class Response(Type):
     read_call = "get_gateway_response"
     delete_call = "delete_gateway_response"
 
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
+        default = self.call(aws, self.read_call, **self.named(aws, known)).get("defaultResponse")
+        return None if default else real
+
 
 class Deployment(Patched):
     """A snapshot of the API: whatever is in `triggers` decides when a new one is taken."""
@@ -293,7 +304,7 @@ class Stage(Patched):
         "xrayTracingEnabled": f("tracingEnabled", default=False),
         "accessLogSettings": f("accessLogSettings"),
         "clientCertificateId": f("clientCertificateId"),
-        "tags": f("tags"),
+        "tags": f("tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/restapis/{restApi}/stages/{stageName}",
@@ -309,6 +320,7 @@ class Stage(Patched):
     update_call = "update_stage"
     delete_call = "delete_stage"
     tagging = TAGGING
+    tag_target = outputs["arn"]
     delete_first = True
 
     def check(self, aws: Aws, name: str, news: Values, olds: Values) -> Values:
@@ -319,6 +331,7 @@ class Stage(Patched):
         return inputs
 
     def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
+        super().created(aws, resource_id, inputs)
         # CreateStage takes neither; the real provider patches them afterwards as well.
         later = frozenset(public(inputs)) & {"accessLogSettings", "clientCertificateId"}
         if later:
@@ -431,11 +444,6 @@ class Account(Patched):
     update_call = "update_account"
     read_call = "get_account"
 
-    def check(self, aws: Aws, name: str, news: Values, olds: Values) -> Values:  # noqa: ARG002
-        if unknown := set(news) - set(self.fields):
-            raise ResourceError(f"{self.token} has no input {unknown.pop()!r}")
-        return public(news)
-
     def create(self, aws: Aws, inputs: Values) -> str:
         self.update(aws, Change(inputs, {}, inputs, frozenset(inputs) & {"cloudwatchRoleArn"}))
         return self.identity
@@ -491,7 +499,7 @@ class ApiKey(Patched):
         "enabled": f("enabled", default=True),
         "customerId": f("customerId", default=""),
         "value": new("value"),
-        "tags": f("tags"),
+        "tags": f("tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/apikeys/{id}",
@@ -506,6 +514,7 @@ class ApiKey(Patched):
     update_call = "update_api_key"
     delete_call = "delete_api_key"
     tagging = TAGGING
+    tag_target = outputs["arn"]
 
     def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
         defaults = {"description": "Managed by Pulumi", "enabled": True}
@@ -516,7 +525,7 @@ class ApiKey(Patched):
         real = self.translate(aws, self.read_call, found)
         arn = f"arn:aws:apigateway:{aws.region}::/apikeys/{known['id']}"
         dates = {key: plain(found[key]) for key in ("createdDate", "lastUpdatedDate")}
-        return {**real, **dates, "arn": arn, "tags": real.get("tags") or self.tags(aws, {**known, "arn": arn})}
+        return {**real, **dates, "arn": arn, "tags": self.tags(aws, {**known, "arn": arn})}
 
 
 class UsagePlan(Patched):
@@ -528,7 +537,7 @@ class UsagePlan(Patched):
         "quotaSettings": f("quota"),
         "throttleSettings": f("throttle"),
         "productCode": f("productCode", default=""),
-        "tags": f("tags"),
+        "tags": f("tags", at="nothing"),
     }
     outputs = {"arn": "arn:{partition}:apigateway:{region}::/usageplans/{id}"}
     identity = "{out[id]}"
@@ -539,6 +548,7 @@ class UsagePlan(Patched):
     update_call = "update_usage_plan"
     delete_call = "delete_usage_plan"
     tagging = TAGGING
+    tag_target = outputs["arn"]
 
     def update(self, aws: Aws, change: Change) -> None:
         super().update(aws, change.without("apiStages"))
@@ -584,7 +594,7 @@ class DomainName(Patched):
         "domainName": new("domainName"),
         **same("certificateArn certificateName regionalCertificateArn regionalCertificateName securityPolicy"),
         **same("endpointConfiguration mutualTlsAuthentication ownershipVerificationCertificateArn"),
-        "tags": f("tags"),
+        "tags": f("tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/domainnames/{domainName}",
@@ -614,6 +624,7 @@ class DomainName(Patched):
     update_call = "update_domain_name"
     delete_call = "delete_domain_name"
     tagging = TAGGING
+    tag_target = outputs["arn"]
 
 
 class BasePathMapping(Patched):

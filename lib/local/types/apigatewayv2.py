@@ -18,7 +18,7 @@ class Api(Type):
         "apiKeySelectionExpression": f("ApiKeySelectionExpression", default="$request.header.x-api-key"),
         "ipAddressType": f("IpAddressType", default="ipv4"),
         "version": f("Version", default=""),
-        "tags": f("Tags"),
+        "tags": f("Tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/apis/{id}",
@@ -98,7 +98,7 @@ class Stage(Type):
         "defaultRouteSettings": f("DefaultRouteSettings"),
         "routeSettings": f(unordered=True),
         "stageVariables": f("StageVariables"),
-        "tags": f("Tags"),
+        "tags": f("Tags", at="nothing"),
     }
     outputs = {
         "arn": "arn:{partition}:apigateway:{region}::/apis/{apiId}/stages/{name}",

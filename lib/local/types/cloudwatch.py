@@ -1,6 +1,6 @@
 """CloudWatch's log groups, alarms and dashboards."""
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, camel, f, new, pascal
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal
 
 
 class LogGroup(Type):
@@ -63,6 +63,8 @@ class LogGroup(Type):
 
 
 class MetricAlarm(Type):
+    """An alarm on one metric. `metricQueries` is missing on purpose: the emulator forgets them without a word."""
+
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"
     service = "cloudwatch"
     inputs = {
@@ -77,7 +79,6 @@ class MetricAlarm(Type):
         "treatMissingData": f("TreatMissingData", default="missing"),
         "evaluateLowSampleCountPercentiles": f("EvaluateLowSampleCountPercentile"),
         "dimensions": f(),
-        "metricQueries": f(unordered=True),
         "tags": f("Tags"),
     }
     outputs = {"arn": "AlarmArn"}
@@ -98,11 +99,6 @@ class MetricAlarm(Type):
         params = super().request(aws, operation, inputs, only)
         if inputs.get("dimensions"):
             params["Dimensions"] = pairs(inputs["dimensions"])
-        if inputs.get("metricQueries"):
-            shape = aws.model(self.service, self.create_call).input_shape.members["Metrics"]
-            params["Metrics"] = [
-                self._to_api(query_to_api(q), shape.member, "metricQueries") for q in inputs["metricQueries"]
-            ]
         return params
 
     def read(self, aws: Aws, known: Values) -> Values | None:
@@ -113,7 +109,6 @@ class MetricAlarm(Type):
         return {
             **real,
             "dimensions": {pair["Name"]: pair["Value"] for pair in alarm.get("Dimensions", [])},
-            "metricQueries": [query_from_api(query) for query in alarm.get("Metrics", [])],
         }
 
     def update(self, aws: Aws, change: Change) -> None:
@@ -141,27 +136,3 @@ class Dashboard(Type):
 
 def pairs(dimensions: Values) -> list[dict[str, str]]:
     return [{"Name": name, "Value": str(value)} for name, value in sorted(dimensions.items())]
-
-
-def query_to_api(query: Values) -> Values:
-    metric = query.get("metric")
-    if not metric:
-        return query
-    inside = {key: metric[key] for key in ("metricName", "namespace") if metric.get(key)}
-    inside |= {"dimensions": pairs(metric["dimensions"])} if metric.get("dimensions") else {}
-    statistics = {
-        key: value for key, value in metric.items() if key in ("period", "stat", "unit") and value is not None
-    }
-    rest = {key: value for key, value in query.items() if key != "metric"}
-    return {**rest, "metricStat": {"metric": inside, **statistics}}
-
-
-def query_from_api(query: Values) -> Values:
-    flat = {camel(key): value for key, value in query.items() if key != "MetricStat"}
-    if statistics := query.get("MetricStat"):
-        metric = {camel(key): value for key, value in statistics.items() if key != "Metric"}
-        metric |= {camel(key): value for key, value in statistics["Metric"].items() if key != "Dimensions"}
-        if dimensions := statistics["Metric"].get("Dimensions"):
-            metric["dimensions"] = {pair["Name"]: pair["Value"] for pair in dimensions}
-        flat["metric"] = metric
-    return flat

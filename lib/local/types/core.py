@@ -347,14 +347,14 @@ class Type:
         return real
 
     def update(self, aws: Aws, change: Change) -> None:
-        """Send everything the update call takes; what was removed goes back to its default."""
-        removed = {
-            key: self.fields[key].default for key in change.olds if key in change.changed and key not in change.news
-        }
-        wanted = {**{key: value for key, value in removed.items() if value is not None}, **change.news}
-        self.call(
-            aws, self.update_call, **{**self.request(aws, self.update_call, wanted), **self.named(aws, change.known)}
-        )
+        """Send everything the update call takes."""
+        self.call(aws, self.update_call, **self.wanted(aws, change))
+
+    def wanted(self, aws: Aws, change: Change) -> Values:
+        """The new inputs as the update call's parameters; what was removed goes back to its default."""
+        removed = {key: self.fields[key].default for key in change.changed - set(change.news)}
+        inputs = {**{key: value for key, value in removed.items() if value is not None}, **change.news}
+        return {**self.request(aws, self.update_call, inputs), **self.named(aws, change.known)}
 
     def delete(self, aws: Aws, known: Values) -> None:
         self.call(aws, self.delete_call, **self.named(aws, known))
@@ -459,6 +459,8 @@ class Type:
 
     def _from_api(self, value: Any, shape: Any) -> Any:
         kind = shape.type_name if shape is not None else ""
+        if isinstance(value, dict) and kind == "string":
+            return json.dumps(value)  # a policy document, which botocore has parsed
         if isinstance(value, dict):
             if kind == "map":
                 return {k: self._from_api(v, shape.value) for k, v in value.items()}

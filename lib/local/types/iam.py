@@ -45,9 +45,8 @@ class Role(Type):
         policies = [self.call(aws, "get_role_policy", RoleName=known["id"], PolicyName=name) for name in names]
         return {
             **real,
-            "assumeRolePolicy": document(real["assumeRolePolicy"]),
             "managedPolicyArns": [policy["PolicyArn"] for policy in attached],
-            "inlinePolicies": [{"name": p["PolicyName"], "policy": document(p["PolicyDocument"])} for p in policies],
+            "inlinePolicies": [{"name": p["PolicyName"], "policy": json.dumps(p["PolicyDocument"])} for p in policies],
         }
 
     def update(self, aws: Aws, change: Change) -> None:
@@ -97,10 +96,6 @@ class RolePolicy(Type):
     read_call = "get_role_policy"
     delete_call = "delete_role_policy"
 
-    def read(self, aws: Aws, known: Values) -> Values | None:
-        real = super().read(aws, known)
-        return real and {**real, "policy": document(real["policy"])}
-
 
 class RolePolicyAttachment(Type):
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -121,8 +116,3 @@ class RolePolicyAttachment(Type):
             raise
         attached = any(policy["PolicyArn"] == known["policyArn"] for policy in found)
         return {"role": known["role"], "policyArn": known["policyArn"]} if attached else None
-
-
-def document(value: object) -> object:
-    """A policy document as text; botocore hands it over parsed."""
-    return json.dumps(value) if isinstance(value, dict) else value

@@ -102,9 +102,13 @@ class Bucket(Type):
             self.call(aws, "delete_bucket_tagging", Bucket=bucket)
 
     def _empty(self, aws: Aws, bucket: str) -> None:
-        for page in aws.client(self.service).get_paginator("list_object_versions").paginate(Bucket=bucket):
-            for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+        while True:
+            page = self.call(aws, "list_object_versions", Bucket=bucket)
+            entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            for entry in entries:
                 self.call(aws, "delete_object", Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
+            if not entries:
+                return
 
 
 class Configuration(Type):

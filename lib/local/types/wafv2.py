@@ -11,7 +11,7 @@ class WebAcl(Type):
         "scope": new("Scope"),
         **pascal("defaultAction visibilityConfig captchaConfig challengeConfig customResponseBodies associationConfig"),
         "description": f("Description", default=""),
-        "rules": f("Rules", unordered=True),
+        "rules": f("Rules", unordered=True, default=[]),
         "tokenDomains": f("TokenDomains", unordered=True),
         "tags": f("Tags"),
     }
@@ -32,6 +32,7 @@ class WebAcl(Type):
     read_at = "WebACL"
     update_call = "update_web_acl"
     delete_call = "delete_web_acl"
+    rename = {"cloudwatchMetricsEnabled": "CloudWatchMetricsEnabled"}
     tagging = Tagging("list_tags_for_resource", "tag_resource", "untag_resource", "ResourceARN")
 
     def read(self, aws: Aws, known: Values) -> Values | None:
@@ -43,9 +44,7 @@ class WebAcl(Type):
         return {tag["Key"]: tag["Value"] for tag in answer.get("TagInfoForResource", {}).get("TagList", [])}
 
     def update(self, aws: Aws, change: Change) -> None:
-        request = self.request(aws, self.update_call, change.news)
-        token = self._token(aws, change.known)
-        self.call(aws, self.update_call, **request | self.named(aws, change.known) | {"LockToken": token})
+        self.call(aws, self.update_call, LockToken=self._token(aws, change.known), **self.wanted(aws, change))
 
     def delete(self, aws: Aws, known: Values) -> None:
         self.call(aws, self.delete_call, LockToken=self._token(aws, known), **self.named(aws, known))

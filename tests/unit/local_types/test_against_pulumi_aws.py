@@ -57,7 +57,9 @@ def test_a_type_gives_every_output_that_the_real_one_promises(token: str) -> Non
 def test_a_type_gives_no_output_that_the_real_one_does_not_have(token: str) -> None:
     cls, _ = sdk(token)
     type_ = find(token)
-    assert {*type_.outputs, *type_.empty, *type_.computed} <= {*resource_types(cls)}, "it would work here and fail on AWS"
+    assert {*type_.outputs, *type_.empty, *type_.computed} <= {*resource_types(cls)}, (
+        "it would work here and fail on AWS"
+    )
 
 
 def test_a_type_that_nobody_described_is_refused_by_name() -> None:
@@ -68,6 +70,8 @@ def test_a_type_that_nobody_described_is_refused_by_name() -> None:
 def test_a_function_is_called_what_the_sdk_calls_it() -> None:
     for token in FUNCTIONS:
         _, module, name = token.split(":")
-        package = importlib.import_module(f"pulumi_aws.{module.split('/')[0]}" if "index/" not in module else "pulumi_aws")
+        package = importlib.import_module(
+            f"pulumi_aws.{module.split('/')[0]}" if "index/" not in module else "pulumi_aws"
+        )
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
         assert token in inspect.getsource(inspect.getmodule(getattr(package, snake)) or package)
