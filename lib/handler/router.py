@@ -21,7 +21,13 @@ class Router:
         if path in self._allowed and path.count("{") == len(request.given):
             request.params = {name: value if isinstance(value, str) else "" for name, value in request.given.items()}
         else:
-            path = self._match(request)
+            found = self._match(request)
+            if path not in self._allowed:
+                path = found
+            elif found != path:
+                request.params = {}  # the gateway's route, and no parameters for it anywhere
+        if not path:
+            raise Problem("route-not-found", "The API has no such path.")
         allowed, method = self._allowed[path], request.method
         action = "" if method == "OPTIONS" else self._actions.get((path, method))
         if action is None:
@@ -31,6 +37,7 @@ class Router:
         return action, allowed
 
     def _match(self, request: Request) -> str:
+        """Return the route's path for the request's; "" when there is none."""
         given = request.path.split("/")[1:]
         if given[-1:] == [""] and len(given) > 1:
             del given[-1]
@@ -48,4 +55,4 @@ class Router:
             else:
                 request.params = params
                 return path
-        raise Problem("route-not-found", "The API has no such path.")
+        return ""
