@@ -68,7 +68,7 @@ class Items:
         return 200, write_item(item), headers
 
     def create_item(self, request: Request) -> Answer:
-        if (request.header("if-none-match") or "*").strip() != "*":
+        if request.header("if-none-match") not in {None, "*"}:
             raise Problem("invalid-header", "If-None-Match is * here.")
         idempotency_key = request.idempotency_key()
         attributes = _attributes(request)

@@ -79,7 +79,8 @@ def test_an_existing_key_is_409_and_the_stored_item_stays_as_it_was(client: Clie
 
 def test_if_none_match_star_is_allowed_on_post_and_nothing_else_is(client: Client) -> None:
     assert client.post({}, If_None_Match="*").status == 201
-    assert_problem(client.post({}, If_None_Match='"x"'), 400, "invalid-header")
+    for value in ('"x"', "", "**", "*, *"):
+        assert_problem(client.post({}, If_None_Match=value), 400, "invalid-header")
 
 
 @pytest.mark.parametrize(
@@ -464,6 +465,16 @@ def test_if_match_guards_a_write(client: Client, method: str, path: str) -> None
         assert_problem(client(method, path, body, If_Match=tag), 412, "precondition-failed")
     assert client.get(PATH).etag == created.etag
     assert client(method, path, body, If_Match=f'"x", {created.etag}').status in {200, 204}
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_if_none_match_on_a_write_is_refused_rather_than_ignored(client: Client, method: str) -> None:
+    _, created = client.create(**KEY)
+    for path in (PATH, "/items/a"):
+        for headers in ({}, {"If_Match": created.etag}):
+            answer = client(method, path, {} if method == "PUT" else None, If_None_Match="*", **headers)
+            assert_problem(answer, 400, "invalid-header")
+    assert client.get(PATH).etag == created.etag
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
