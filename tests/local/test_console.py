@@ -15,7 +15,8 @@ from lib.local.console import Console
 from lib.local.session import Session
 from tests.local.deployed import Deployed
 
-pytestmark = pytest.mark.local
+# The page is the same whatever is deployed; once is enough.
+pytestmark = [pytest.mark.local, pytest.mark.parametrize("session", ["stacks"], indirect=True, scope="session")]
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ class TestThePage:
         page.click("#send")
         page.wait_for_selector("#answer .status:has-text('200')")
         assert item_id in page.inner_text("#answer .answer-body")
-        row = page.locator("#request-list li").filter(has_text=f"/items/{item_id}").first
+        row = page.locator(f"#request-list li:has(.path:has-text('/items/{item_id}'))").first
         row.wait_for()
         row.locator("summary").click()
         assert '"requestId"' in row.inner_text(), "the lines of the function are with its request"
