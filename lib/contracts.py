@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, fields
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import pulumi
 from pulumi.output import UNKNOWN
@@ -65,13 +65,15 @@ class Contract:
         object.__setattr__(upstream, "_reference", _planned(name) or pulumi.StackReference(name))
         return upstream
 
-    def __getattr__(self, key: str) -> pulumi.Output[str]:
-        # Reached only for a field that was never set, that is one of an object that `read` made.
-        if key not in self.keys():
-            raise AttributeError(f"{type(self).__name__} has no {key!r}; it has {', '.join(self.keys())}")
-        value = _checked(self._reference, type(self), key)
-        object.__setattr__(self, key, value)
-        return value
+    if not TYPE_CHECKING:  # a type checker would take any name for a key
+
+        def __getattr__(self, key: str) -> pulumi.Output[str]:
+            # Reached only for a field that was never set, that is one of an object that `read` made.
+            if key not in self.keys():
+                raise AttributeError(f"{type(self).__name__} has no {key!r}; it has {', '.join(self.keys())}")
+            value = _checked(self._reference, type(self), key)
+            object.__setattr__(self, key, value)
+            return value
 
 
 class _Planned:
@@ -98,7 +100,9 @@ def _checked(reference: pulumi.StackReference | _Planned, producer: type[Contrac
     def require(value: Any, present: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value:
             return value
-        wrong = f"is {value!r} there, not a non-empty string" if key in present else "is not among its outputs"
+        # What kind of thing it is, never the thing: it may be a secret.
+        kind = "an empty string" if value == "" else f"of type {type(value).__name__}"
+        wrong = f"is {kind} there, not a string with something in it" if key in present else "is not among its outputs"
         raise ContractError(
             f"{reader}/{environment} needs `{key}` of {producer.project}/{environment}; it {wrong}.\n"
             f"  There is: {', '.join(sorted(present)) or 'nothing; it is not deployed'}.\n"

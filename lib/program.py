@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 import runpy
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,8 +124,13 @@ def run(
                 loop.close()
 
     thread = threading.Thread(target=contextvars.Context().run, args=(main,), name=f"{project}/{stack}")
-    thread.start()
-    thread.join()
+    with warnings.catch_warnings():
+        # When a program fails, Pulumi forgets some coroutines; Python would complain amid something else.
+        warnings.filterwarnings("ignore", "coroutine 'Output", RuntimeWarning)
+        thread.start()
+        thread.join()
+        if failure:
+            gc.collect()
     if failure:
         raise failure[0]
 
