@@ -71,7 +71,7 @@ class RestApi(pulumi.ComponentResource):
         resources: dict[str, pulumi.Output[str]] = {"": api.root_resource_id, "/": api.root_resource_id}
         methods: list[pulumi.Resource] = []
         # All that a deployment freezes, for the deployment's trigger: what is missing here is never redeployed.
-        captured: list[Any] = [args.function_invoke_arn]
+        captured: dict[str, Any] = {"function": args.function_invoke_arn}
         for path, verbs in methods_by_path(args.routes).items():
             resource_id = _resource(name, path, api, resources, mine)
             for verb in verbs:
@@ -91,7 +91,7 @@ class RestApi(pulumi.ComponentResource):
                     opts=mine,
                 )
                 methods += [method, integration]
-                captured.append([path, method_inputs, integration_inputs])
+                captured[f"{verb} {path}"] = [method_inputs, integration_inputs]
 
         for kind, code in GATEWAY_ERRORS.items():
             response_inputs: dict[str, Any] = {
@@ -101,7 +101,7 @@ class RestApi(pulumi.ComponentResource):
                 "response_parameters": headers(code, args.cors_origins, credentials=args.cors_credentials),
             }
             methods.append(apigateway.Response(f"{name}-{kind}", rest_api_id=api.id, **response_inputs, opts=mine))
-            captured.append(response_inputs)
+            captured[kind] = response_inputs
 
         deployment = apigateway.Deployment(
             name,
