@@ -1,7 +1,7 @@
 """When AWS stops caring for each Lambda Python, so that a deploy says it before AWS does.
 
-Dates: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html, read on 2026-11-21. A date that AWS has not
-published yet is None.
+Dates: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html, as of July 2026; AWS moves the later ones now
+and then. None where no date was found.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Runtime:
 
 RUNTIMES = {
     "python3.9": Runtime(date(2025, 12, 15), date(2027, 2, 1), date(2027, 3, 3)),
-    "python3.10": Runtime(date(2026, 10, 31)),
-    "python3.11": Runtime(date(2027, 6, 30)),
-    "python3.12": Runtime(date(2028, 10, 31)),
-    "python3.13": Runtime(date(2029, 6, 30)),
-    "python3.14": Runtime(date(2029, 6, 30)),
+    "python3.10": Runtime(date(2026, 10, 31), date(2027, 2, 1)),
+    "python3.11": Runtime(date(2027, 6, 30), date(2027, 7, 31), date(2027, 8, 31)),
+    "python3.12": Runtime(date(2028, 10, 31), date(2028, 11, 30), date(2029, 1, 10)),
+    "python3.13": Runtime(date(2029, 6, 30), date(2029, 7, 31), date(2029, 8, 31)),
+    "python3.14": Runtime(date(2029, 6, 30), date(2029, 7, 31), date(2029, 8, 31)),
 }
 
 
