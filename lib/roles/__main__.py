@@ -65,9 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"roles: {error}", file=sys.stderr)
         return 2
     print(f"wrote {len(written)} documents to {given.out}")
-    print(
-        f"next: create them as docs/policy.md says, then `pulumi config set tap:permissionsBoundary {target.boundary}`"
-    )
+    print(f"next: create them as docs/policy.md says, and set tap:permissionsBoundaryArn to {target.boundary}")
     return 0
 
 

@@ -33,17 +33,9 @@ class Target:
     state_bucket: str
 
     @property
-    def partition(self) -> str:
-        """The part of AWS that the region belongs to."""
-        for prefix, partition in (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov")):
-            if self.region.startswith(prefix):
-                return partition
-        return "aws"
-
-    @property
     def boundary(self) -> str:
         """The ARN of the policy that bounds the function's role."""
-        return f"arn:{self.partition}:iam::{self.account}:policy/{self.environment}-function-boundary"
+        return f"arn:aws:iam::{self.account}:policy/{self.environment}-function-boundary"
 
     def role(self, stack: str) -> str:
         """The name of the role that deploys a stack."""
@@ -63,7 +55,7 @@ def documents(recordings: Sequence[Recording], target: Target) -> dict[str, Docu
 
 def trust(contract: type[Contract], target: Target) -> Document:
     """Let the CI jobs of one stack's environment, in one repository, take the role; nobody else."""
-    provider = f"arn:{target.partition}:iam::{target.account}:oidc-provider/{OIDC_HOST}"
+    provider = f"arn:aws:iam::{target.account}:oidc-provider/{OIDC_HOST}"
     subject = f"repo:{target.repository}:environment:{target.environment}-{contract.stack}"
     return _document(
         {
@@ -136,7 +128,7 @@ def boundary(recordings: Sequence[Recording], names: _Names) -> Document:
 
 def _state(contract: type[Contract], target: Target) -> list[Document]:
     """Read and write the stack's own files of a self-managed backend, and read its upstreams' checkpoints."""
-    bucket = f"arn:{target.partition}:s3:::{target.state_bucket}"
+    bucket = f"arn:aws:s3:::{target.state_bucket}"
     own = f"{contract.project}/{target.environment}"
     files = [
         f".pulumi/stacks/{own}.json",
@@ -176,7 +168,6 @@ class _Names:
     def __init__(self, recordings: Sequence[Recording], target: Target) -> None:
         self._resources = {(r.kind, r.name): r for recording in recordings for r in recording.real}
         self._fixed = {
-            "partition": target.partition,
             "account": target.account,
             "region": target.region,
             BOUNDARY.strip("{}"): target.boundary,

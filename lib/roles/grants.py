@@ -36,9 +36,9 @@ def _grant(service: str, calls: str, *on: str, needs: str = "", **only_if: Mappi
     return Grant(service=service, calls=calls, on=on, needs=needs, only_if=only_if)
 
 
-_REGIONAL = "arn:{partition}:%s:{region}:{account}:"
-_ROLE = "arn:{partition}:iam::{account}:role/"
-_GATEWAY = "arn:{partition}:apigateway:{region}::"
+_REGIONAL = "arn:aws:%s:{region}:{account}:"
+_ROLE = "arn:aws:iam::{account}:role/"
+_GATEWAY = "arn:aws:apigateway:{region}::"
 _BOUNDED = {"iam:PermissionsBoundary": BOUNDARY}
 # What a key's own policy has to allow as well; through the service alone, so the deployer can't decrypt by itself.
 _KEY = "DescribeKey CreateGrant Decrypt GenerateDataKey"
@@ -114,7 +114,7 @@ GRANTS: Mapping[str, tuple[Grant, ...]] = {
             f"{_REGIONAL % 'logs'}log-group:{{name}}",
             f"{_REGIONAL % 'logs'}log-group:{{name}}:*",
         ),
-        _grant("logs", "DescribeLogGroups", f"{_REGIONAL % 'logs'}log-group:*"),
+        _grant("logs", "DescribeLogGroups", "*"),  # AWS gives it no resource
     ),
     "cloudwatch:MetricAlarm": (
         _grant(
@@ -135,8 +135,8 @@ GRANTS: Mapping[str, tuple[Grant, ...]] = {
     "sns:TopicPolicy": (_grant("sns", "GetTopicAttributes SetTopicAttributes", "{arn}"),),
     "sns:TopicSubscription": (
         _grant("sns", "Subscribe ListSubscriptionsByTopic", "{topic}"),
-        # These three have no resource but the topic's subscriptions, which begin with its ARN.
-        _grant("sns", "GetSubscriptionAttributes SetSubscriptionAttributes Unsubscribe", "{topic}:*"),
+        # AWS gives these three no resource.
+        _grant("sns", "GetSubscriptionAttributes SetSubscriptionAttributes Unsubscribe", "*"),
     ),
     "apigateway:RestApi": (
         _grant("apigateway", "POST", f"{_GATEWAY}/restapis"),

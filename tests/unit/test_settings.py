@@ -118,6 +118,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"execution_logs": "DEBUG"}, "executionLogs", "must be one of OFF, ERROR, INFO"),
     ({"kms_key_arn": "alias/aws/sns"}, "kmsKeyArn", "must be a KMS key's ARN"),
     ({"kms_key_arn": KEY, "region": "eu-west-1"}, "kmsKeyArn", "must be of aws:region, which is eu-west-1"),
+    ({"permissions_boundary_arn": "ReadOnlyAccess"}, "permissionsBoundaryArn", "must be an IAM policy's ARN"),
 ]
 
 
