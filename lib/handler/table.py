@@ -15,6 +15,7 @@ ACTIONS = frozenset({"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", 
 ATTEMPTS = 2
 ATTEMPT_SECONDS = 2.0
 PAUSE_SECONDS = 0.05
+WARM_UP_SECONDS = 3.0
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _KINDS = {
@@ -104,7 +105,7 @@ class Table:
                 raise failure
             sleep(pause)
 
-    def warm_up(self, seconds: float = 3.0) -> None:
+    def warm_up(self, seconds: float = WARM_UP_SECONDS) -> None:
         """Do now, in INIT, what the first request would wait for: the connection and one exchange over it."""
         nobody = {"Key": {"ItemId": {"S": "-"}, "CreatedAt": {"S": "-"}}}
         with suppress(TableError):  # the table may not answer yet; requests will say so

@@ -1,13 +1,13 @@
 """One HTTPS host spoken to over kept-alive connections, with an end to every wait.
 
-A hand-written exchange instead of `http.client`'s: reading a reply there builds an `email.message.Message`, which costs
-more instructions than the rest of a signed request (docs/adr/0021).
+It stands on `_socket` and `_ssl`, the C modules under `socket`, `ssl` and `http.client`: those three cost more in INIT
+than the rest of the handler together, and parse each reply as an e-mail (docs/adr/0021).
 """
 
+import _socket
+import _ssl
 import _thread
 import select
-import socket
-import ssl
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -46,9 +46,9 @@ class Host:
         self._tls = parts.scheme == "https"
         self._name = parts.hostname
         self._port = parts.port or (443 if self._tls else 80)
-        self._context: "ssl.SSLContext | None" = None
+        self._context: "Any" = None
         self._system_roots = False
-        self._idle: list[socket.socket] = []
+        self._idle: "list[_Connection]" = []
 
     def exchange(self, message: bytes, deadline: float, has_body: bool = True) -> tuple[int, bytes, bytes]:
         """Send one whole request and return (status, head, body) before `deadline` (of `time.monotonic`).
@@ -60,8 +60,8 @@ class Host:
         try:
             if connection is None:
                 connection = self.connect(deadline)
-            _wait(connection, deadline)
-            connection.sendall(message)
+            connection.until(deadline)
+            connection.write(message)
         except OSError as error:
             if connection is not None:
                 connection.close()
@@ -75,7 +75,7 @@ class Host:
         except (OSError, ValueError) as error:
             connection.close()
             lost = LostError(str(error))
-            lost.stale = reused and not reply.data and not isinstance(error, socket.timeout)
+            lost.stale = reused and not reply.data and not isinstance(error, _socket.timeout)
             if lost.stale:
                 self.close()  # the others are as old
             raise lost from error
@@ -93,20 +93,20 @@ class Host:
         while (connection := self._take()) is not None:
             connection.close()
 
-    def connect(self, deadline: float) -> socket.socket:
+    def connect(self, deadline: float) -> "_Connection":
         """Return a new connection, its TLS handshake done."""
         deadline = min(deadline, monotonic() + CONNECT_SECONDS)
         error: OSError = OSError("the name has no address")
         for family, kind, protocol, _, address in _resolve(self._name, self._port, deadline):
-            connection = socket.socket(family, kind, protocol)
+            connection = _Connection(family, kind, protocol)
             try:
-                _wait(connection, deadline)
+                connection.until(deadline)
                 connection.connect(address)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                 if self._tls:
-                    _wait(connection, deadline)
-                    return self._secure(connection)
-            except ssl.SSLCertVerificationError:
+                    connection.until(deadline)
+                    connection.secure(self._trust(), self._name)
+            except _ssl.SSLCertVerificationError:
                 connection.close()
                 if self._system_roots:
                     raise
@@ -123,18 +123,27 @@ class Host:
                 return connection
         raise error
 
-    def _secure(self, connection: socket.socket) -> ssl.SSLSocket:
+    def _trust(self) -> "Any":
+        """Return the TLS context, made when it is first needed; it verifies the chain and the host's name."""
         if self._context is None:
-            self._context = _system_context() if self._system_roots else _amazon_context()
-        return self._context.wrap_socket(connection, server_hostname=self._name)
+            context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001 - docs/adr/0021
+            context.minimum_version = _ssl.PROTO_TLSv1_2
+            if self._system_roots:
+                context.set_default_verify_paths()
+            else:
+                from lib.handler.roots import AMAZON_TRUST
 
-    def _take(self) -> "socket.socket | None":
+                context.load_verify_locations(cadata=AMAZON_TRUST)
+            self._context = context
+        return self._context
+
+    def _take(self) -> "_Connection | None":
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
-    def _reuse(self) -> "socket.socket | None":
+    def _reuse(self) -> "_Connection | None":
         """Return an idle connection that the host has not closed."""
         while (connection := self._take()) is not None:
             # Nothing was asked, so whatever there is to read is the end of the connection.
@@ -146,10 +155,29 @@ class Host:
         return None
 
 
+class _Connection(_socket.socket):
+    """A socket that is read and written through TLS after `secure`."""
+
+    read: "Any" = _socket.socket.recv
+    write: "Any" = _socket.socket.sendall
+
+    def secure(self, context: "Any", name: str) -> None:
+        tls = context._wrap_socket(self, False, server_hostname=name)  # noqa: SLF001 - docs/adr/0021
+        tls.do_handshake()
+        self.read, self.write = tls.read, tls.write
+
+    def until(self, deadline: float) -> None:
+        """Let the next operation take until `deadline`."""
+        left = deadline - monotonic()
+        if left <= 0:
+            raise _socket.timeout("no time is left")
+        self.settimeout(left)
+
+
 class _Reply:
     """Reads one HTTP/1.1 reply; `keep` says whether the connection can carry another."""
 
-    def __init__(self, connection: socket.socket, deadline: float):
+    def __init__(self, connection: _Connection, deadline: float):
         self.connection = connection
         self.deadline = deadline
         self.data = b""
@@ -181,8 +209,8 @@ class _Reply:
         return status, head, body
 
     def _more(self) -> None:
-        _wait(self.connection, self.deadline)
-        data = self.connection.recv(65_536)
+        self.connection.until(self.deadline)
+        data = self.connection.read(65_536)
         if not data:
             raise ConnectionResetError("closed before the end of the reply")
         self.data = self.data + data if self.data else data
@@ -252,14 +280,6 @@ def message(method: str, path: str, headers: dict[str, str], body: bytes) -> byt
     return f"{method} {path} HTTP/1.1\r\n{''.join(lines)}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
-def _wait(connection: socket.socket, deadline: float) -> None:
-    """Let the next operation take until `deadline`."""
-    left = deadline - monotonic()
-    if left <= 0:
-        raise socket.timeout("no time is left")
-    connection.settimeout(left)
-
-
 def _resolve(name: str, port: int, deadline: float) -> "list[Any]":
     """Return the addresses of `name`. The resolver has no timeout of its own, so it is left behind in a thread."""
     answer: "list[Any]" = []
@@ -268,7 +288,8 @@ def _resolve(name: str, port: int, deadline: float) -> "list[Any]":
 
     def ask() -> None:
         try:
-            answer.append(socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+            # As bytes: text would go through the IDNA codec, whose tables cost as much as a TLS handshake.
+            answer.append(_socket.getaddrinfo(name.encode("ascii"), port, type=_socket.SOCK_STREAM))
         except OSError as error:
             answer.append(error)
         finally:
@@ -276,28 +297,8 @@ def _resolve(name: str, port: int, deadline: float) -> "list[Any]":
 
     _thread.start_new_thread(ask, ())
     if not done.acquire(timeout=max(0, deadline - monotonic())):
-        raise socket.timeout("the name was not resolved in time")
+        raise _socket.timeout("the name was not resolved in time")
     addresses: "list[Any] | OSError" = answer[0]
     if isinstance(addresses, OSError):
         raise addresses
     return addresses
-
-
-def _amazon_context() -> ssl.SSLContext:
-    from lib.handler.roots import AMAZON_TRUST
-
-    context = _context()
-    context.load_verify_locations(cadata=AMAZON_TRUST)
-    return context
-
-
-def _system_context() -> ssl.SSLContext:
-    context = _context()
-    context.set_default_verify_paths()
-    return context
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host's name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 32
 MAX_DIGITS = 38
-MAX_ERRORS = 50
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _quote = json.encoder.encode_basestring_ascii
 _surrogate_escape = re.compile(r"\\u[dD][89a-fA-F]").search
 
@@ -85,20 +85,23 @@ def loads(text: str) -> "Any":
     """
     try:
         value = _decoder.decode(text)
+        doubtful = (
+            _surrogate_escape(text)
+            or not (text.isascii() or encodable(text))
+            or (text.count("{") + text.count("[") > MAX_DEPTH and not _within(value, MAX_DEPTH))
+        )
     except _DoubtfulError:
-        return _explain(text)
+        doubtful = True
     except RecursionError:
-        raise RefusedError([("", _TOO_DEEP)]) from None
+        raise RefusedError([("", TOO_DEEP)]) from None
     except UnparseableError:
         raise
     except ValueError as error:
         raise UnparseableError(str(error)) from None
-    if (
-        _surrogate_escape(text)
-        or not (text.isascii() or _encodable(text))
-        or (text.count("{") + text.count("[") > MAX_DEPTH and not _within(value, MAX_DEPTH))
-    ):
-        return _explain(text)
+    if doubtful:
+        from lib.handler.refusals import explain  # few requests need it, and compiling it is not free
+
+        return explain(text)
     return value
 
 
@@ -127,52 +130,37 @@ def encode_item(item: "dict[str, Any]") -> "dict[str, Any]":
     return {name: encode(value) for name, value in item.items()}
 
 
-def decode(attribute: "dict[str, Any]") -> "Any":
-    """Return the value `loads` would give for `write(attribute)`."""
+def write(attribute: "dict[str, Any]") -> "Any":  # noqa: PLR0911 - one for each type
+    """Return an attribute value as JSON (ASCII), its numbers digit for digit as DynamoDB tells them."""
+    if "S" in attribute:
+        return _quote(attribute["S"])
+    if "N" in attribute:
+        return attribute["N"]
+    if "M" in attribute:
+        return write_item(attribute["M"])
+    if "L" in attribute:
+        return f"[{','.join([write(element) for element in attribute['L']])}]"
+    if "BOOL" in attribute:
+        return "true" if attribute["BOOL"] else "false"
+    if "NULL" in attribute:
+        return "null"
+    # The API writes no bytes and no sets; an item that another program wrote may have them.
     ((kind, value),) = attribute.items()
-    if kind in {"S", "BOOL", "B"}:
-        return value
-    if kind == "N":
-        return Number(plain(value))
-    if kind == "M":
-        return {name: decode(member) for name, member in value.items()}
-    if kind == "L":
-        return [decode(element) for element in value]
-    if kind == "NULL":
-        return None
-    # The API writes no sets; an item written by another program may have one.
-    return [Number(plain(element)) for element in value] if kind == "NS" else list(value)
-
-
-def write(attribute: "dict[str, Any]") -> str:  # noqa: PLR0911 - one for each type
-    """Return an attribute value as JSON (ASCII), its numbers digit for digit."""
-    for kind, value in attribute.items():
-        if kind == "S":
-            return _quote(value)
-        if kind == "N":
-            return value if value.isdigit() else plain(value)
-        if kind == "M":
-            return write_item(value)
-        if kind == "L":
-            return f"[{','.join([write(element) for element in value])}]"
-        if kind == "BOOL":
-            return "true" if value else "false"
-        if kind == "NULL":
-            return "null"
-        if kind == "B":
-            return _quote(value)
-        return f"[{','.join([plain(element) if kind == 'NS' else _quote(element) for element in value])}]"
-    raise ValueError("an attribute value has exactly one type")
+    if kind == "B":
+        return _quote(value)
+    return f"[{','.join([element if kind == 'NS' else _quote(element) for element in value])}]"
 
 
 def write_item(item: "dict[str, Any]") -> str:
     """Return {name: attribute value} as a JSON object."""
-    return f"{{{','.join([f'{_quote(name)}:{write(attribute)}' for name, attribute in item.items()])}}}"
+    # Half of a page's instructions are spent in this line: most attributes are text, and names repeat.
+    members = [_names[name] + (_quote(value["S"]) if "S" in value else write(value)) for name, value in item.items()]
+    return f"{{{','.join(members)}}}"
 
 
 def dumps(value: "Any") -> str:
     """Return any value of `loads` (or of plain str, int, bool, None, dict, list) as compact ASCII JSON."""
-    return write(encode(value))
+    return str(write(encode(value)))
 
 
 def size(item: "dict[str, Any]") -> int:
@@ -215,15 +203,26 @@ def _members(pairs: "list[tuple[str, Any]]") -> "dict[str, Any]":
     return members
 
 
-def _constant(token: str) -> None:
+class _Names(dict):  # type: ignore[type-arg]  # subscripting `dict` here would run at import
+    """Attribute names as JSON begins a member with them, each written once."""
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= 1000:  # names are the clients' own, and memory is not
+            self.clear()
+        text = self[name] = _quote(name) + ":"
+        return text
+
+
+_names = _Names()
+
+
+def refuse_constant(token: str) -> None:
     raise UnparseableError(f"{token} is not JSON")
 
 
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_members, parse_float=_number, parse_int=_number, parse_constant=_constant
+    object_pairs_hook=_members, parse_float=_number, parse_int=_number, parse_constant=refuse_constant
 )
-_SURROGATE = "a lone surrogate is not text"
-_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def _within(value: "Any", levels: int) -> bool:
@@ -234,73 +233,9 @@ def _within(value: "Any", levels: int) -> bool:
     return True
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-class _Pairs(list):  # type: ignore[type-arg]  # subscripting `list` here would run at import
-    """An object's members as sent, the repeated ones too."""
-
-
-class _Token(str):
-    """A number's token as sent."""
-
-    __slots__ = ()
-
-
-def _explain(text: str) -> "Any":
-    """Return the value after all, or raise `RefusedError` with every place that is wrong."""
-    errors: "list[tuple[str, str]]" = []
-    try:
-        parsed = json.JSONDecoder(
-            object_pairs_hook=_Pairs, parse_float=_Token, parse_int=_Token, parse_constant=_constant
-        ).decode(text)
-        value = _check(parsed, "", 1, errors)
-    except RecursionError:
-        raise RefusedError([("", _TOO_DEEP)]) from None
-    except UnparseableError:
-        raise
-    except ValueError as error:
-        raise UnparseableError(str(error)) from None
-    if errors:
-        raise RefusedError(errors[:MAX_ERRORS], value)
-    return value
-
-
-def _check(value: "Any", pointer: str, depth: int, errors: "list[tuple[str, str]]") -> "Any":
-    kind = type(value)
-    if kind is _Token:
-        try:
-            return Number(str(plain(value)))
-        except ValueError as error:
-            errors.append((pointer, str(error)))
-    elif kind is str and not _encodable(value):
-        errors.append((pointer, _SURROGATE))
-    elif kind is not _Pairs and kind is not list:
-        return value
-    elif depth > MAX_DEPTH:
-        errors.append((pointer, _TOO_DEEP))
-    elif kind is list:
-        return [_check(element, f"{pointer}/{index}", depth + 1, errors) for index, element in enumerate(value)]
-    else:
-        return _check_members(value, pointer, depth, errors)
-    return None
-
-
-def _check_members(pairs: "Any", pointer: str, depth: int, errors: "list[tuple[str, str]]") -> "dict[str, Any]":
-    members: "dict[str, Any]" = {}
-    for name, member in pairs:
-        shown = name.encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
-        place = f"{pointer}/{shown}"
-        if not name:
-            errors.append((place, "a member's name is at least one character"))
-        elif not _encodable(name):
-            errors.append((place, _SURROGATE))
-        elif name in members:
-            errors.append((place, "the same member twice"))
-        members[name] = _check(member, place, depth + 1, errors)
-    return members
