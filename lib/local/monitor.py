@@ -20,7 +20,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from lib.local.state import Resource, State, Wire
 from lib.local.types import find
 from lib.local.types.archive import hashed
-from lib.local.types.core import Aws, Diff, PartlyCreatedError, ResourceError, Type, Values, elsewhere
+from lib.local.types.core import CONFIGURATION, Aws, Diff, PartlyCreatedError, ResourceError, Type, Values, elsewhere
 from lib.local.types.functions import invoke
 from lib.local.types.values import decode, encode, has_secret, is_secret, reveal, secret, secret_texts
 
@@ -268,8 +268,7 @@ class Monitor:
 
     def _provider(self, request: Any, urn: str, source: str) -> Resource:
         given = {key: value for key, value in reveal(decode(request.object)).items() if value is not None}
-        allowed = {"region", "version", "skipCredentialsValidation", "skipMetadataApiCheck", "skipRequestingAccountId"}
-        if unknown := set(given) - allowed:
+        if unknown := set(given) - CONFIGURATION:
             raise ResourceError(f"the embedded AWS does not know the provider's configuration {sorted(unknown)}")
         old = self._state.find([urn])
         resource = self._frame(request, urn, source, custom=True)

@@ -20,24 +20,12 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from lib.local.types import find
 from lib.local.types.archive import hashed
-from lib.local.types.core import Aws, PartlyCreatedError, ResourceError, UnknownInputError, Values
+from lib.local.types.core import CONFIGURATION, Aws, PartlyCreatedError, ResourceError, UnknownInputError, Values
 from lib.local.types.functions import invoke
 from lib.local.types.values import decode, encode, reveal
 
 # The version of pulumi-aws whose names and behaviour the types follow.
 VERSION = "7.51.1"
-# Configuration of the real provider that means nothing on this machine, or exactly what it means on AWS.
-_CONFIGURATION = frozenset(
-    {
-        "profile",
-        "region",
-        "skipCredentialsValidation",
-        "skipMetadataApiCheck",
-        "skipRegionValidation",
-        "skipRequestingAccountId",
-        "version",
-    }
-)
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 
 Request = TypeVar("Request")
@@ -119,7 +107,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _connect(self, configuration: Values) -> Aws:
         configuration = reveal(configuration)
-        if unknown := set(configuration) - _CONFIGURATION:
+        if unknown := set(configuration) - CONFIGURATION:
             raise ResourceError(f"the embedded AWS does not know the provider's configuration {sorted(unknown)}")
         if not self._endpoint:
             raise ResourceError(

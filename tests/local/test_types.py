@@ -1,4 +1,4 @@
-"""Every resource type on the emulator, called directly and as a provider plugin: made, read, changed, replaced, deleted.
+"""Every resource type on the emulator, directly and as a provider plugin: made, read, changed, replaced, deleted.
 
 One table of cases, two drivers. What a case says AWS must have is asked of boto3, not of the type under test.
 """

@@ -28,6 +28,20 @@ Values = dict[str, Any]
 GONE = ("NotFound", "NoSuch", "NonExistent", "DoesNotExist", "ResourceNotFound", "WAFNonexistentItem", "404")
 
 
+# Configuration of the real provider that means nothing on this machine, or exactly what it means on AWS.
+CONFIGURATION = frozenset(
+    {
+        "profile",
+        "region",
+        "skipCredentialsValidation",
+        "skipMetadataApiCheck",
+        "skipRegionValidation",
+        "skipRequestingAccountId",
+        "version",
+    }
+)
+
+
 class ResourceError(Exception):
     """Something a user can act on: what could not be done and, where AWS refused it, AWS's words."""
 

@@ -28,13 +28,15 @@ def get_partition(aws: Aws, args: Values) -> Values:  # noqa: ARG001
 
 
 def get_availability_zones(aws: Aws, args: Values) -> Values:
-    if unknown := set(args) - {"state", "region"}:
+    if unknown := set(args) - {"state", "region", "excludeZoneIds", "filters"}:
         raise ResourceError(
             f"aws:index/getAvailabilityZones:getAvailabilityZones has no argument {unknown.pop()!r} here"
         )
     aws = elsewhere(aws, args["region"]) if args.get("region") else aws
-    zones = aws.call("ec2", "describe_availability_zones")["AvailabilityZones"]
-    zones = [zone for zone in zones if zone["State"] == args.get("state", "available")]
+    filters = [{"Name": given["name"], "Values": given["values"]} for given in args.get("filters") or []]
+    zones = aws.call("ec2", "describe_availability_zones", Filters=filters)["AvailabilityZones"]
+    excluded = args.get("excludeZoneIds") or []
+    zones = [z for z in zones if z["State"] == args.get("state", "available") and z["ZoneId"] not in excluded]
     return {
         "id": aws.region,
         "region": aws.region,
