@@ -17,7 +17,7 @@ from types import FrameType
 
 from lib.local.console import Console
 from lib.local.deploy import DeployError
-from lib.local.emulator import ACCOUNT_ID, EmulatorError
+from lib.local.emulator import ACCOUNT_ID, EmulatorError, scrubbed
 from lib.local.examples import examples
 from lib.local.report import Report, summary
 from lib.local.server import PortTakenError
@@ -102,6 +102,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a session; returns the exit status."""
     options = parse(arguments)
+    # From here on no part of this process, nor any that it starts, knows of an account of yours.
+    environment = scrubbed(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
     report = Report(sys.stdout if options.run is None and not options.json else sys.stderr)
     signals = Signals()
     try:
@@ -240,7 +244,7 @@ def _examples(session: Session) -> list[str]:
 
 def _welcome(session: Session, console: Console) -> str:
     aws = session.emulator.environment()
-    keys = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+    keys = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     lines = [
         "",
         f"API       {session.api_url}",
