@@ -44,6 +44,8 @@ GATEWAY_ERRORS = {
     "UNSUPPORTED_MEDIA_TYPE": "unsupported-media-type",
     "WAF_FILTERED": "forbidden",
 }
+# Where requests are signed, a token that is missing is what it says; AWS does not tell it from a missing route there.
+SIGNED_GATEWAY_ERRORS = {**GATEWAY_ERRORS, "MISSING_AUTHENTICATION_TOKEN": "forbidden"}
 
 
 def status(code: str) -> int:

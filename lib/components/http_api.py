@@ -1,4 +1,4 @@
-"""An HTTP API (v2) in front of one function: the routes of a table, or one for everything, on a `$default` stage."""
+"""An HTTP API (v2) in front of one function: the routes of a table and one for the rest, on a `$default` stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cors:
 
 @dataclass(frozen=True, kw_only=True)
 class HttpApiArgs:
-    """What the API needs. Without `routes`, one `$default` route leaves every decision to the function."""
+    """What the API needs; without `routes`, the function alone decides."""
 
     name: str
     routes: Sequence[Route] = ()
@@ -84,7 +84,9 @@ class HttpApi(pulumi.ComponentResource):
             opts=mine,
         )
         paths = methods_by_path(tuple(args.routes))
-        keys = [f"{verb} {path}" for path, verbs in paths.items() for verb in verbs] or [DEFAULT]
+        keys = [f"{verb} {path}" for path, verbs in paths.items() for verb in verbs]
+        # What no route takes goes to the function as well: an HTTP API can't word its own 404 as a problem document.
+        keys.append(DEFAULT)
         routes = [
             apigatewayv2.Route(
                 f"{name}-{_label(key)}",

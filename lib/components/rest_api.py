@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pulumi
 from pulumi_aws import apigateway, cloudwatch, lambda_
 
-from lib.components.gateway_errors import GATEWAY_ERRORS, body, headers, status
+from lib.components.gateway_errors import GATEWAY_ERRORS, SIGNED_GATEWAY_ERRORS, body, headers, status
 from lib.routes import Route, methods_by_path
 
 # What CloudWatch keeps of each request: enough to find and explain it, nothing a client sent but the path.
@@ -93,7 +93,8 @@ class RestApi(pulumi.ComponentResource):
                 methods += [method, integration]
                 captured[f"{verb} {path}"] = [method_inputs, integration_inputs]
 
-        for kind, code in GATEWAY_ERRORS.items():
+        errors = SIGNED_GATEWAY_ERRORS if args.authorization == "AWS_IAM" else GATEWAY_ERRORS
+        for kind, code in errors.items():
             response_inputs: dict[str, Any] = {
                 "response_type": kind,
                 "status_code": str(status(code)),

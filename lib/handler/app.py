@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     # Status, body ("" for none) and headers beyond those that every answer has.
     Answer = tuple[int, str, dict[str, str]]
 
-ACCEPTED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Api-Key"
+# Those of X-Amz are what a signed request carries.
+ACCEPTED_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    "X-Amz-Content-Sha256, X-Amz-Date, X-Amz-Security-Token, X-Api-Key"
+)
 EXPOSED_HEADERS = "ETag, Location, Retry-After"
 PREFLIGHT_SECONDS = "600"
 

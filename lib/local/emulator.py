@@ -325,10 +325,15 @@ def _serve(directory: str) -> None:
         end()
 
     threading.Thread(target=wait_for_the_end_of_the_parent, daemon=True).start()
-    from ministack.app import main  # type: ignore[import-untyped]  # noqa: PLC0415 - only this process wants it
+    from ministack import app  # type: ignore[import-untyped]  # noqa: PLC0415 - only this process wants it
+
+    # What AWS serves over TLS is served here without, and never leaves this machine: a policy that refuses plain HTTP
+    # (aws:SecureTransport) would refuse everything.
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda address, _secure: pin(address, secure_transport=True)
 
     sys.argv[1:] = []
-    main()
+    app.main()
     if orphaned.is_set():
         end()
 
