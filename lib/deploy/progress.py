@@ -11,7 +11,7 @@ from pulumi.automation import EngineEvent
 
 from lib.deploy.engine import clean
 from lib.deploy.events import Emit, Message, ResourceChanged, Severity, StackPhase
-from lib.deploy.state import STACK, TABLE, State, masked, physical_name
+from lib.deploy.state import STACK, TABLE, State, masked, physical_name, short
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # how the engine writes a value it does not know yet
 
