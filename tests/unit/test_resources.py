@@ -114,6 +114,22 @@ def test_tapstack_and_the_four_programs_register_the_same_as_configured(stack: s
     assert kit.deployed("stacks", stack).exports == kit.deployed("tap", stack).exports
 
 
+def test_a_child_stays_in_its_component() -> None:
+    """Also when the caller gives options of its own: merging them would let the caller's parent win."""
+    system = kit.deployed("tap")
+    types = {resource.urn: resource.type for resource in system.resources}
+    parents = {resource.kind: types.get(resource.parent, "") for resource in system.real}
+    assert all(parent.startswith("tap:") and parent != "tap:tap_stack:TapStack" for parent in parents.values()), parents
+    components = [resource for resource in system.resources if not resource.custom]
+    assert {resource.type: types.get(resource.parent) for resource in components} == {
+        "tap:tap_stack:TapStack": None,
+        "tap:table:Table": "tap:tap_stack:TapStack",
+        "tap:function:Function": "tap:tap_stack:TapStack",
+        "tap:rest_api:RestApi": "tap:tap_stack:TapStack",
+        "tap:monitoring:Monitoring": "tap:tap_stack:TapStack",
+    }
+
+
 # 1.1 Data
 
 
