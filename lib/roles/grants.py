@@ -119,9 +119,11 @@ GRANTS: Mapping[str, tuple[Grant, ...]] = {
     "cloudwatch:MetricAlarm": (
         _grant(
             "cloudwatch",
-            "PutMetricAlarm DescribeAlarms DeleteAlarms ListTagsForResource TagResource UntagResource",
+            "PutMetricAlarm DeleteAlarms ListTagsForResource TagResource UntagResource",
             f"{_REGIONAL % 'cloudwatch'}alarm:{{name}}",
         ),
+        # AWS asks for it on all alarms, also where the call names one.
+        _grant("cloudwatch", "DescribeAlarms", f"{_REGIONAL % 'cloudwatch'}alarm:*"),
     ),
     "sns:Topic": (
         _grant(
