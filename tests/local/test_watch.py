@@ -1,4 +1,4 @@
-"""`--watch`: an edit comes to life by itself and touches what it must; a mistake leaves the last good version serving."""
+"""`--watch`: an edit comes to life by itself and touches what it must; after a mistake the last good version serves."""
 
 from __future__ import annotations
 
