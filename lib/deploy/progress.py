@@ -156,7 +156,7 @@ class Progress:
         )
 
     def _violated(self, event: Any) -> None:
-        text = f"{event.policy_name}: {clean(event.message)}"
+        text = f"{event.policy_name}: {' '.join(clean(event.message).split())}"
         mandatory = event.enforcement_level == "mandatory"
         if mandatory:
             self.policy_violations.append(text)

@@ -6,6 +6,7 @@ AWS_ENDPOINT_URL, which must be one of this machine; without it, it refuses to w
 
 import os
 import shlex
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -225,7 +226,10 @@ def main() -> None:
     server, port = serve(Provider(os.environ.get("AWS_ENDPOINT_URL")))
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    # The engine ends its plugins with SIGINT, which is handled only when the main thread wakes up now and then.
+    signal.signal(signal.SIGINT, lambda *_: server.stop(grace=None))
+    while server.wait_for_termination(timeout=0.1):
+        pass
 
 
 if __name__ == "__main__":

@@ -214,7 +214,9 @@ def serve() -> None:
     # The engine ends its plugins with SIGINT; a Ctrl-C in the terminal must not end them before the engine is done.
     signal.signal(signal.SIGINT, lambda *_: server.stop(grace=None))
     print(port, flush=True)
-    server.wait_for_termination()
+    # Again and again: a signal that another thread receives is handled only when the main thread wakes up.
+    while server.wait_for_termination(timeout=0.1):
+        pass
 
 
 if __name__ == "__main__":
