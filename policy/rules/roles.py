@@ -115,7 +115,7 @@ def named_resources(policy: Recorded, _view: View) -> Iterator[str]:
                     needless.remove(METRICS)
                 if needless:
                     yield f"all resources (*) for {', '.join(sorted(needless))}"
-            elif names_many(resource):
+            elif names_many(resource) and actions - WITHOUT_RESOURCE:
                 yield f"{resource} names more than one resource"
 
 
@@ -126,7 +126,7 @@ def names_many(arn: str) -> bool:
     """
     parts = arn.split(":", 5)
     if parts[0] != "arn" or len(parts) < 6:  # begins with another resource's ARN
-        return arn.partition("/")[0].endswith("*") or "*" in arn.partition("/")[0]
+        return "*" in arn.removesuffix(":*").partition("/")[0]  # :* are the streams of one log group
     *head, rest = parts
     if any("*" in part or "?" in part for part in head):
         return True
