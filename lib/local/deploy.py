@@ -5,12 +5,8 @@ deployed, so the order of the stacks is the order of their references and nothin
 is not deployed.
 """
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from lib.local.emulator import REGION, scrubbed
+from lib.local.emulator import REGION
+from lib.local.nursery import Child, nursery
 from lib.local.state import State, Wire
 from lib.local.types.core import ResourceError
 from lib.local.types.values import has_secret, reveal
@@ -105,14 +102,14 @@ class _Run:
         self._on_event = on_event
         self._changed = threading.Condition()
         self._finished: dict[str, str] = {}  # project: "" or why it failed
-        self._waiting: dict[str, str] = {}  # project: the project it waits for
+        self._waiting: set[tuple[str, str]] = set()  # who waits for whom
         self._counts: dict[str, dict[str, int]] = {}
 
     def all(self, action: str, programs: Iterable[Program]) -> dict[str, Stack]:
         """Run the action for the programs side by side and wait for all of them."""
         self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        children = [_Child(self._spec(action, program)) for program in programs]
-        threads = [threading.Thread(target=self._attend, args=(child,), name=child.project) for child in children]
+        children = {program.project: nursery().child(self._spec(action, program)) for program in programs}
+        threads = [threading.Thread(target=self._attend, args=each, name=each[0]) for each in children.items()]
         try:
             for thread in threads:
                 thread.start()
@@ -120,8 +117,8 @@ class _Run:
                 thread.join()
         except BaseException:
             # Ctrl-C: what is being written is written to its end, nothing new begins.
-            for child in children:
-                child.stop()
+            for child in children.values():
+                child.tell({"cancel": True})
             for thread in threads:
                 thread.join()
             raise
@@ -146,15 +143,15 @@ class _Run:
             "config": {**program.config(self._stack), **self._config},
         }
 
-    def _attend(self, child: "_Child") -> None:
+    def _attend(self, project: str, child: Child) -> None:
         """Pass on a child's events, answer its questions, and note how it ended."""
-        project = child.project
         self._tell(project, {"event": "stack", "state": "started"})
         counts = self._counts.setdefault(project, {})
         failed: list[str] = []
+        ended = False
         for event in child.events():
             if event["event"] == "question":
-                answering = threading.Thread(target=self._answer, args=(child, event), daemon=True)
+                answering = threading.Thread(target=self._answer, args=(project, child, event), daemon=True)
                 answering.start()
                 continue
             if event["event"] == "resource":
@@ -162,26 +159,26 @@ class _Run:
                 if event["result"] == "failed":
                     where = f" ({event['source']})" if event.get("source") else ""
                     failed.append(f"{event['type']} {event['name']}{where}: {event['message']}")
-            if event["event"] == "failed":
-                failed.append(event["message"])
+            if event["event"] == "end":
+                ended = True
+                failed += [event["message"]] if event["message"] else []
                 continue
             self._tell(project, event)
-        code = child.wait()
-        if code and not failed:
-            failed.append(f"the program's process ended with {code}\n{child.last_words()}".rstrip())
+        child.close()
+        if not ended:
+            failed.append(f"the program's process ended before its time\n{child.last_words()}".rstrip())
         why = "\n".join(failed)
         self._tell(project, {"event": "stack", "state": "failed" if why else "done", "counts": counts, "message": why})
         with self._changed:
             self._finished[project] = why
-            self._waiting.pop(project, None)
             self._changed.notify_all()
 
-    def _answer(self, child: "_Child", question: Event) -> None:
+    def _answer(self, project: str, child: Child, question: Event) -> None:
         """Answer a StackReference, when the stack it names is ready."""
         try:
-            child.answer({"outputs": self._outputs(child.project, question["stack"]), "number": question["number"]})
+            child.tell({"outputs": self._outputs(project, question["stack"]), "number": question["number"]})
         except ResourceError as error:
-            child.answer({"error": str(error), "number": question["number"]})
+            child.tell({"error": str(error), "number": question["number"]})
 
     def _outputs(self, asker: str, reference: str) -> Wire:
         organization, _, rest = reference.partition("/")
@@ -196,80 +193,22 @@ class _Run:
         return state.outputs
 
     def _wait_for(self, asker: str, project: str) -> None:
+        edge = (asker, project)
         with self._changed:
-            self._waiting[asker] = project
-            chain = [project]
-            while (following := self._waiting.get(chain[-1])) and following not in chain:
-                chain.append(following)
-            if asker in chain:
-                raise ResourceError(f"the stacks wait for each other: {' -> '.join([asker, *chain])}")
+            self._waiting.add(edge)
+            reached = {project}
+            while further := {to for by, to in self._waiting if by in reached} - reached:
+                reached |= further
+            if asker in reached:
+                raise ResourceError(f"the stacks wait for each other: {', '.join(sorted(reached))}")
             self._changed.wait_for(lambda: project in self._finished)
-            self._waiting.pop(asker, None)
+            self._waiting.discard(edge)
             if self._finished[project]:
                 raise ResourceError(f"its upstream stack {project} was not deployed")
 
     def _tell(self, project: str, event: Event) -> None:
         with self._changed:
             self._on_event({"project": project, "stack": self._stack, **event})
-
-
-class _Child:
-    """A process that runs one program; events come out of a pipe of its own, answers go in on stdin."""
-
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self.project: str = spec["project"]
-        reading, writing = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lib.local.deploy", str(writing)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            pass_fds=[writing],
-            env={**scrubbed(os.environ), "PYTHONUNBUFFERED": "1"},
-            # Ctrl-C reaches the caller alone, who decides what it means for a change under way.
-            start_new_session=True,
-        )
-        os.close(writing)
-        self._events = os.fdopen(reading, encoding="utf-8")
-        self._said: list[str] = []
-        self._write_lock = threading.Lock()
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-        self.answer(spec)
-
-    def events(self) -> Iterable[dict[str, Any]]:
-        for line in self._events:
-            yield json.loads(line)
-
-    def answer(self, message: Mapping[str, Any]) -> None:
-        stdin = self._process.stdin
-        with self._write_lock, contextlib.suppress(BrokenPipeError):
-            if stdin is not None and not stdin.closed:
-                stdin.write(json.dumps(message) + "\n")
-                stdin.flush()
-
-    def stop(self) -> None:
-        """Ask it to finish what it is doing to a resource and to begin nothing more."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
-
-    def wait(self) -> int:
-        code = self._process.wait()
-        self._listener.join()
-        self._events.close()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        return code
-
-    def last_words(self) -> str:
-        return "".join(self._said[-20:])
-
-    def _listen(self) -> None:
-        if self._process.stdout is not None:
-            self._said.extend(self._process.stdout)
 
 
 class _Parent:
@@ -282,10 +221,13 @@ class _Parent:
         self._inbox: dict[int, dict[str, Any]] = {}
         self._number = 0
 
-    def listen(self) -> None:
+    def listen(self, cancel: Callable[[], None]) -> None:
         """Take the answers as they come; the parent's end of file means that nobody wants this any more."""
         for line in self._answers:
             message = json.loads(line)
+            if message.get("cancel"):
+                cancel()
+                continue
             with self._arrived:
                 self._inbox[message["number"]] = message
                 self._arrived.notify_all()
@@ -310,14 +252,14 @@ class _Parent:
         return outputs
 
 
-def _child(events: TextIO) -> int:
-    from lib.local.monitor import FailedError, Monitor  # noqa: PLC0415 - only this process needs the SDK's messages
+def run_child(events: TextIO, answers: TextIO) -> int:
+    """Run one program in this process, which has nothing else to do; `answers` begins with what to run."""
+    from lib.local.monitor import FailedError, Monitor  # noqa: PLC0415 - the caller of `deploy` needs no SDK
     from lib.local.types.core import Aws  # noqa: PLC0415
     from lib.program import run  # noqa: PLC0415
 
-    spec = json.loads(sys.stdin.readline())
-    parent = _Parent(events, sys.stdin)
-    threading.Thread(target=parent.listen, daemon=True).start()
+    spec = json.loads(answers.readline())
+    parent = _Parent(events, answers)
     program = Program(Path(spec["directory"]))
     os.chdir(program.directory)
     monitor = Monitor(
@@ -328,7 +270,8 @@ def _child(events: TextIO) -> int:
         tell=parent.tell,
         read_stack=parent.read_stack,
     )
-    signal.signal(signal.SIGTERM, lambda *_: monitor.cancel())
+    threading.Thread(target=parent.listen, args=(monitor.cancel,), daemon=True).start()
+    message = ""
     try:
         if spec["action"] == "destroy":
             monitor.destroy()
@@ -342,13 +285,14 @@ def _child(events: TextIO) -> int:
                 engine=monitor,
             )
             monitor.finish()
-    except FailedError:
-        return 1
+    except FailedError as error:
+        message = "" if monitor.failures else str(error)
     except BaseException as error:  # noqa: BLE001 - whatever the program raised is for its author to read
-        if not monitor.failures:
-            parent.tell({"event": "failed", "message": monitor.masked(_explain(error, program.directory))})
-        return 1
-    return 1 if monitor.failures else 0
+        message = "" if monitor.failures else monitor.masked(_explain(error, program.directory))
+    if monitor.cancelled:
+        message = "the deploy was cancelled; the same command continues from here"
+    parent.tell({"event": "end", "message": message})
+    return 1 if message or monitor.failures else 0
 
 
 def _explain(error: BaseException, directory: Path) -> str:
@@ -365,15 +309,3 @@ def _is_own(file: Path, directory: Path) -> bool:
     lib = Path(__file__).resolve().parents[1]
     machinery = file.is_relative_to(lib / "local") or file == lib / "program.py"
     return (file.is_relative_to(lib) or file.is_relative_to(directory)) and not machinery
-
-
-def main() -> None:
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as events:
-        code = _child(events)
-    sys.stdout.flush()
-    # Whatever a program left running must not keep the deploy waiting.
-    os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

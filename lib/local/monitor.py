@@ -71,6 +71,7 @@ class Monitor:
         }
         self.outputs: Wire = {}
         self.failures: list[dict[str, Any]] = []
+        self.cancelled = False
 
     def GetDeploymentInfo(self, request: Any) -> Any:  # noqa: ARG002, N802
         return resource_pb2.DeploymentInfo(
@@ -158,8 +159,7 @@ class Monitor:
 
     def cancel(self) -> None:
         """Begin nothing more; what is under way is finished and written down."""
-        if not self.failures:
-            self.failures.append({"event": "cancelled", "name": "the deploy", "message": "the deploy was cancelled"})
+        self.cancelled = True
 
     def _custom(self, request: Any, urn: str, source: str) -> Resource:
         old = self._state.find([urn, *request.aliasURNs])
@@ -409,6 +409,8 @@ class _Working:
         self._monitor, self._about = monitor, (urn, type_, source)
 
     def __enter__(self) -> None:
+        if self._monitor.cancelled:
+            raise FailedError("not attempted: the deploy was cancelled")
         if self._monitor.failures:
             raise FailedError(f"not attempted: {self._monitor.failures[0]['message']}")
 

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +78,26 @@ class State:
                 "version": 1,
                 "deployed": self.deployed,
                 "outputs": self.outputs,
-                "resources": [asdict(resource) for resource in self.resources],
+                "resources": [vars(resource) for resource in self.resources],
             }
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             new = self.path.with_suffix(".new")
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump(kept, file, indent=1)
+                file.write(json.dumps(kept))
             new.replace(self.path)
 
     def put(self, resource: Resource) -> None:
         """Write a resource, in the place of the live one with its URN."""
-
-        def change(resources: list[Resource]) -> None:
-            for index, other in enumerate(resources):
+        with self.lock:
+            for index, other in enumerate(self.resources):
                 if other.urn == resource.urn and not other.doomed:
-                    resources[index] = resource
-                    return
-            resources.append(resource)
-
-        self.change(change)
+                    if other == resource:
+                        return
+                    self.resources[index] = resource
+                    break
+            else:
+                self.resources.append(resource)
+            self.change()
 
     def remove(self, resource: Resource) -> None:
         self.change(lambda resources: resources.remove(resource))

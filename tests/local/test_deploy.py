@@ -498,7 +498,7 @@ def test_what_depends_on_a_failed_stack_is_not_deployed_and_the_rest_is(
         (DOWN, "unknown stack 'organization/up/dev'"),
         ("import pulumi\npulumi.export(", "SyntaxError"),
         ("import nothing_of_this_name", "ModuleNotFoundError"),
-        ("import os\nos._exit(3)", "ended with 3"),
+        ("import os\nos._exit(3)", "ended before its time"),
         ("import sys\nsys.exit('no thanks')", "no thanks"),
     ],
 )

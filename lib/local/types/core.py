@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+import botocore.loaders
 import botocore.session
 import jmespath
 from botocore.config import Config
@@ -92,6 +93,10 @@ class _Unknown:
 UNKNOWN = _Unknown()
 
 
+# One for the process: it keeps the service models it has read.
+_MODELS = botocore.loaders.create_loader()
+
+
 class Aws:
     """The clients of one emulator. Any address but a loopback one is refused: no real AWS is ever called."""
 
@@ -103,11 +108,10 @@ class Aws:
             raise ResourceError(f"the embedded AWS is on this machine only; {endpoint!r} is not a loopback address")
         self.endpoint, self.region = endpoint, region
         self._keys = access_key, secret_key
-        self._session = botocore.session.Session()
+        self._session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
         # The user's own profiles must neither be used nor be able to break a local deploy.
         for variable in ("config_file", "credentials_file"):
             self._session.set_config_variable(variable, "/dev/null")
-        self._session.set_config_variable("profile", None)
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
