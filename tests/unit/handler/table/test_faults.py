@@ -35,7 +35,7 @@ CREATE = {
 UNANSWERED = (*HANGS, *BREAKS)
 AGAIN = (*UNANSWERED, "throttle", "throttle_requests", "error_500", "error_503")
 # A hang costs an attempt's whole time, so those tests give an attempt little of it.
-SHORT, LONG = 3.0, 20.0
+SHORT, LONG = 2.0, 20.0
 
 
 def seconds(fault: str) -> float:
