@@ -1,0 +1,288 @@
+"""What the emulator does not check, or does differently from AWS; docs/emulator.md is made from these tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lib.local.emulator import Emulator
+from lib.local.types.core import Aws
+from lib.program import ROOT
+from tests.local.differences import difference, table
+from tests.local.test_gateway import Rest
+
+pytestmark = pytest.mark.local
+
+Make = Callable[..., str]
+
+
+def result(aws: Aws, function: str, event: Any = None) -> Any:
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event or {}))
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    return json.loads(answer["Payload"].read())
+
+
+# --- Lambda
+
+
+@difference(
+    area="Lambda",
+    aws="runs the function on the runtime's own Python",
+    here="runs it on the Python of the tools, whatever `Runtime` says",
+    instead="`nox -s test_handler` runs the handler's tests on Python 3.9 and on the newest",
+)
+def test_the_runtime_is_not_the_functions(aws: Aws, make_function: Make) -> None:
+    function = make_function("import sys\ndef handler(event, context): return sys.version_info[:2]")
+    assert tuple(result(aws, function)) >= (3, 11)
+    assert aws.call("lambda", "get_function_configuration", FunctionName=function)["Runtime"] == "python3.12"
+
+
+@difference(
+    area="Lambda",
+    aws="has boto3 and the standard library, and nothing else",
+    here="can import everything that is installed beside the emulator",
+    instead="import-linter keeps `lib/handler` to itself, and the handler's tests run where nothing else is installed",
+)
+def test_a_missing_dependency_is_not_missed(aws: Aws, make_function: Make) -> None:
+    assert result(aws, make_function("import pulumi\ndef handler(event, context): return 'imported'")) == "imported"
+
+
+@difference(
+    area="Lambda",
+    aws="ends a function that needs more than its memory, and gives one of 128 MB 7 % of a processor",
+    here="limits neither memory nor processor",
+    instead="the bench counts the handler's instructions and its peak memory",
+)
+def test_memory_is_not_limited(aws: Aws, make_function: Make) -> None:
+    source = "def handler(event, context): return len(bytearray(300 << 20))"
+    assert result(aws, make_function(source, MemorySize=128)) == 300 << 20
+
+
+@difference(
+    area="Lambda",
+    aws="takes and gives at most 6 MB",
+    here="takes and gives more",
+    instead="the local gateway answers 413 and 502 as AWS does",
+)
+def test_payloads_are_not_limited(aws: Aws, make_function: Make) -> None:
+    assert len(result(aws, make_function("def handler(event, context): return 'x' * 7_000_000"))) == 7_000_000
+    assert (
+        result(aws, make_function("def handler(e, context): return len(e['a'])"), {"a": "x" * 7_000_000}) == 7_000_000
+    )
+
+
+@difference(
+    area="Lambda",
+    aws="isolates a function: its own file system, and a network that its VPC decides",
+    here="is a plain process of the user who runs it, with that user's files and network",
+    instead="do not run code here that you would not run in a terminal",
+)
+def test_a_function_is_not_isolated(aws: Aws, make_function: Make) -> None:
+    source = f"def handler(event, context): return open({str(ROOT / 'LICENSE')!r}).read(4096)"
+    assert "Apache License" in result(aws, make_function(source))
+
+
+@difference(
+    area="Lambda",
+    aws="sets no `AWS_ENDPOINT_URL`",
+    here="sets it, to the emulator",
+    instead="the handler takes it where it is set; its tests cover both",
+)
+def test_the_endpoint_is_in_the_environment(aws: Aws, make_function: Make) -> None:
+    source = "import os\ndef handler(event, context): return os.environ['AWS_ENDPOINT_URL']"
+    assert result(aws, make_function(source)) == aws.endpoint
+
+
+@difference(
+    area="Lambda",
+    aws="refuses runtimes that it does not have, or no longer",
+    here="takes any name",
+    instead="`lib/runtimes.py` knows the dates; settings refuse other names and warn ahead",
+)
+def test_any_runtime_is_taken(aws: Aws, make_function: Make) -> None:
+    source = "def handler(event, context): return 1"
+    function = make_function(source)
+    changed = aws.call("lambda", "update_function_configuration", FunctionName=function, Runtime="python2.7")
+    assert changed["Runtime"] == "python2.7"
+
+
+# --- API Gateway: what its own data plane does, and why requests do not go through it
+
+
+def asked(emulator: Emulator, api: Rest, path: str) -> tuple[int, Any]:
+    """A GET through the emulator's own data plane."""
+    connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=60)
+    try:
+        connection.request("GET", f"/restapis/{api.id}/prod/_user_request_{path}")
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+@difference(
+    area="API Gateway",
+    aws="gives a REST API's function its path parameters percent-encoded",
+    here="decodes them",
+    instead="the local gateway serves the API and leaves them as they came",
+)
+def test_path_parameters_are_decoded(emulator: Emulator, aws: Aws, echo: str) -> None:
+    api = Rest(aws)
+    api.method("GET", "/items/{ItemId}", echo)
+    api.deploy()
+    status, event = asked(emulator, api, "/items/a%20b")
+    assert (status, event["pathParameters"]) == (200, {"ItemId": "a b"})
+
+
+@difference(
+    area="API Gateway",
+    aws="serves what the stage's deployment captured",
+    here="serves methods that were never deployed",
+    instead="the local gateway serves what the deployment's summary lists",
+)
+def test_undeployed_methods_are_served(emulator: Emulator, aws: Aws, echo: str) -> None:
+    api = Rest(aws)
+    api.method("GET", "/items", echo)
+    api.deploy()
+    api.method("GET", "/late", echo)
+    assert asked(emulator, api, "/late")[0] == 200
+
+
+@difference(
+    area="API Gateway",
+    aws="cannot call a function whose policy does not let it",
+    here="calls it",
+    instead="the local gateway reads the function's policy before each call",
+)
+def test_a_function_is_called_without_permission(emulator: Emulator, aws: Aws, make_function: Make) -> None:
+    api = Rest(aws)
+    api.method("GET", "/items", make_function("def handler(e, c): return {'statusCode': 200, 'body': '{}'}"))
+    api.deploy()
+    assert asked(emulator, api, "/items")[0] == 200
+
+
+@difference(
+    area="API Gateway",
+    aws="lists the usage plans of one key when asked for them",
+    here="lists all of them",
+    instead="the local gateway asks each plan for its keys",
+)
+def test_usage_plans_are_not_filtered_by_key(aws: Aws) -> None:
+    client = aws.client("apigateway")
+    client.create_usage_plan(name=f"plan-{uuid.uuid4().hex[:6]}")
+    key = client.create_api_key(name="unused", enabled=True)["id"]
+    assert client.get_usage_plans(keyId=key)["items"]
+
+
+@difference(
+    area="API Gateway",
+    aws="puts a web ACL, a custom domain name and access logs to work",
+    here="only stores them",
+    instead="the unit tests and the plan show their settings",
+)
+def test_access_logs_are_not_written(aws: Aws, echo: str) -> None:
+    logs = aws.client("logs")
+    group = f"/access/{uuid.uuid4().hex[:6]}"
+    logs.create_log_group(logGroupName=group)
+    api = Rest(aws)
+    api.method("GET", "/items", echo)
+    api.deploy()
+    arn = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["arn"].removesuffix(":*")
+    operations = [
+        {"op": "replace", "path": "/accessLogSettings/destinationArn", "value": arn},
+        {"op": "replace", "path": "/accessLogSettings/format", "value": '{"id":"$context.requestId"}'},
+    ]
+    api.client.update_stage(restApiId=api.id, stageName="prod", patchOperations=operations)
+    connection = http.client.HTTPConnection(aws.endpoint.removeprefix("http://"), timeout=60)
+    connection.request("GET", f"/restapis/{api.id}/prod/_user_request_/items")
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert logs.describe_log_streams(logGroupName=group)["logStreams"] == []
+
+
+# --- CloudWatch, SNS, IAM, DynamoDB
+
+
+@difference(
+    area="CloudWatch",
+    aws="makes metrics of log lines in the embedded metric format",
+    here="does not",
+    instead="the handler's tests check the line against the format's rules",
+)
+def test_embedded_metrics_are_not_extracted(aws: Aws, make_function: Make) -> None:
+    namespace = f"tap-{uuid.uuid4().hex[:6]}"
+    line = {
+        "_aws": {
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": [{"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": "faults"}]}],
+        },
+        "faults": 1,
+    }
+    result(aws, make_function(f"import json\ndef handler(event, context): print(json.dumps({line!r}))"))
+    time.sleep(1)
+    assert aws.client("cloudwatch").list_metrics(Namespace=namespace)["Metrics"] == []
+
+
+@difference(
+    area="SNS",
+    aws="writes to an e-mail address only after its owner has confirmed",
+    here="subscribes it at once and sends nothing",
+    instead="`tests/local/test_enforcement.py` follows an alarm to a queue that is subscribed to the topic",
+)
+def test_addresses_are_subscribed_without_being_asked(aws: Aws) -> None:
+    sns = aws.client("sns")
+    topic = sns.create_topic(Name=f"t-{uuid.uuid4().hex[:6]}")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="somebody@example.com")
+    (subscription,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert subscription["SubscriptionArn"].startswith("arn:"), "and not PendingConfirmation"
+
+
+@difference(
+    area="IAM",
+    aws="needs some seconds until a new role or policy counts everywhere",
+    here="it counts at once",
+    instead="a deploy on AWS waits and tries again, as the real provider does",
+)
+def test_a_role_counts_at_once(aws: Aws, make_function: Make) -> None:
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "dynamodb:ListTables", "Resource": "*"}],
+    }
+    source = "import boto3\ndef handler(event, context): return 'TableNames' in boto3.client('dynamodb').list_tables()"
+    assert result(aws, make_function(source, policy=policy, Timeout=60)) is True
+
+
+@difference(
+    area="DynamoDB",
+    aws="removes expired items within some days",
+    here="keeps them",
+    instead="the handler looks at the time itself and never trusts an item to be gone",
+)
+def test_expired_items_stay(aws: Aws) -> None:
+    name = f"table-{uuid.uuid4().hex[:6]}"
+    aws.call(
+        "dynamodb",
+        "create_table",
+        TableName=name,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    on = {"Enabled": True, "AttributeName": "expires"}
+    aws.call("dynamodb", "update_time_to_live", TableName=name, TimeToLiveSpecification=on)
+    aws.call("dynamodb", "put_item", TableName=name, Item={"k": {"S": "old"}, "expires": {"N": "1"}})
+    time.sleep(1)
+    assert "Item" in aws.call("dynamodb", "get_item", TableName=name, Key={"k": {"S": "old"}})
+
+
+def test_the_page_is_made_from_these_tests() -> None:
+    made = table()
+    assert made.count("\n| ") >= 15, "every difference is a row"
+    written = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+    assert written == made, "run: python -m tests.local.differences > docs/emulator.md"
