@@ -18,6 +18,7 @@ from lib.local.deploy import deploy
 from lib.local.emulator import REGION, Emulator, scrubbed
 from lib.local.gateway import Exchange, Functions, Listener, Route
 from lib.local.http_api import HttpApi
+from lib.local.nursery import nursery
 from lib.local.rest_api import RestApi
 from lib.local.types import archive
 from lib.local.types.core import Aws
@@ -75,6 +76,7 @@ class Session:
 
     def open(self) -> None:
         """Start the emulator, deploy the programs, and serve their APIs."""
+        nursery()  # it loads while the emulator starts
         self.emulator.start()
         self.aws = Aws(self.emulator.endpoint, self.region)
         self.deploy(self.programs)
