@@ -59,15 +59,7 @@ def attempt(directory: Path, config: Mapping[str, str], stack: str = "spec") -> 
     found = program.Program(directory)
     recording = Recording(project=found.project, stack=stack)
     try:
-        program.run(
-            found.run,
-            recorder._Recorder(recording, {}),
-            engine=recorder._Engine(recording),
-            project=found.project,
-            stack=stack,
-            config=config,
-            dry_run=True,
-        )
+        recorder.record(found.run, project=found.project, stack=stack, config=config, into=recording)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
         return recording, error
     return recording, None

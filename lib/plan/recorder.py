@@ -65,11 +65,15 @@ class Recorded:
 
 @dataclass(kw_only=True)
 class Recording:
-    """All that one program did: its resources, its exports, what it warned of. Secret values are recorded as SECRET."""
+    """All that one program did: what it read of other stacks, its resources, its exports, what it warned of.
+
+    Secret values are recorded as SECRET.
+    """
 
     project: str
     stack: str
     configured: dict[str, str] = field(default_factory=dict)
+    upstream: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     resources: list[Recorded] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -122,6 +126,9 @@ def string_outputs(token: str) -> tuple[str, ...]:
 class _Outputs(Mocks):
     """What a provider would answer: the inputs, and a symbol for each computed string."""
 
+    def __init__(self, region: str) -> None:
+        self._region = region
+
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if not args.custom:
             return None, dict(args.inputs)
@@ -130,13 +137,12 @@ class _Outputs(Mocks):
         return f"${{{symbol}.id}}", {**outputs, **{k: v for k, v in args.inputs.items() if v is not None}}
 
     def call(self, args: Any) -> dict[str, Any]:  # type: ignore[override]  # the mock monitor takes both
-        return _invoke(args.token, args.args)
+        return _invoke(args.token, args.args, self._region)
 
 
-def _invoke(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
+def _invoke(token: str, args: Mapping[str, Any], region: str) -> dict[str, Any]:
     """Answer the few data sources that the programs use."""
     name = token.rpartition(":")[2]
-    region = pulumi.Config("aws").get("region") or "us-east-1"
     answers: dict[str, dict[str, Any]] = {
         "getRegion": {"id": region, "name": region, "region": region},
         "getPartition": {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com"},
@@ -160,8 +166,8 @@ def _invoke(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Recorder(MockMonitor):
-    def __init__(self, recording: Recording, references: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__(_Outputs())
+    def __init__(self, recording: Recording, references: Mapping[str, Mapping[str, Any]], region: str) -> None:
+        super().__init__(_Outputs(region))
         self._recording = recording
         self._references = references
 
@@ -216,6 +222,7 @@ class _Recorder(MockMonitor):
         _ensure_event_loop()  # type: ignore[no-untyped-call]
         urn = self.make_urn(request.parent, request.type, request.name)
         outputs = dict(self._references.get(request.id, {}))
+        self._recording.upstream[request.id] = outputs
         self._recording.resources.append(
             Recorded(
                 urn=urn,
@@ -260,12 +267,16 @@ def record(
     stack: str = "dev",
     config: Mapping[str, str] | None = None,
     references: Mapping[str, Mapping[str, Any]] | None = None,
+    into: Recording | None = None,
 ) -> Recording:
-    """Run `code` as a program and return what it registered; raises what it raised."""
-    recording = Recording(project=project, stack=stack)
+    """Run `code` as a program and return what it registered; raises what it raised.
+
+    `into` is filled as the program runs, and so tells what one that failed had registered.
+    """
+    recording = into or Recording(project=project, stack=stack)
     program.run(
         code,
-        _Recorder(recording, references or {}),
+        _Recorder(recording, references or {}, (config or {}).get("aws:region", "us-east-1")),
         engine=_Engine(recording),
         project=project,
         stack=stack,
@@ -317,7 +328,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, pulumi.StringAsset):
         value = value.text
     if isinstance(value, dict):
-        value = {key: plain(item) for key, item in value.items() if item is not None}
+        # Sorted, since protobuf keeps no order and two plans of one program have to be equal to the letter.
+        value = {key: plain(item) for key, item in sorted(value.items()) if item is not None}
     elif isinstance(value, list):
         value = [plain(item) for item in value]
     elif isinstance(value, float) and value.is_integer():

@@ -15,7 +15,7 @@ REPETITIVE = {"Method", "Integration", "Response", "Route"}
 
 def text(recordings: Sequence[Recording], *, full: bool = False) -> str:
     """Return the plan for reading, stack by stack; `full` spells out what is otherwise counted."""
-    return "\n\n".join("\n".join(_stack_lines(recording, recordings, full=full)) for recording in recordings)
+    return "\n\n".join("\n".join(_stack_lines(recording, full=full)) for recording in recordings)
 
 
 def as_json(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def as_json(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
                     "from": {
                         name: origins
                         for name in sorted(resource.sources)
-                        if (origins := list(_origins(resource, name, recording, recordings)))
+                        if (origins := list(_origins(resource, name, recording)))
                     },
                 }
                 for resource in sorted(recording.real, key=lambda resource: resource.urn)
@@ -68,10 +68,13 @@ def mermaid(recordings: Sequence[Recording]) -> str:
                 for source in resource.sources[name]:
                     if kinds.get(source, resource.kind) != resource.kind:
                         edges.setdefault((_slug(recording.project, kinds[source]), node), set())
-                for producer, key in _upstream_keys(resource, name, recording, recordings):
+                for producer, key in _upstream_keys(resource, name, recording):
                     edges.setdefault((_slug(producer), _slug(recording.project)), set()).add(key)
     for source, target in _implied(edges):
         del edges[source, target]
+    planned = {recording.project for recording in recordings}
+    read = {name.split("/")[1] for recording in recordings for name in recording.upstream}
+    lines += [f'  {_slug(project)}["{project}"]' for project in sorted(read - planned)]
     for (source, target), labels in sorted(edges.items()):
         arrow = f'-- "{"<br/>".join(sorted(labels))}" -->' if labels else "-->"
         lines.append(f"  {source} {arrow} {target}")
@@ -97,7 +100,7 @@ def _implied(edges: Mapping[tuple[str, str], set[str]]) -> list[tuple[str, str]]
     ]
 
 
-def _stack_lines(recording: Recording, recordings: Sequence[Recording], *, full: bool) -> Iterator[str]:
+def _stack_lines(recording: Recording, *, full: bool) -> Iterator[str]:
     count = len(recording.real)
     yield f"{recording.project}/{recording.stack}: {count} resource{'' if count == 1 else 's'}"
     for warning in recording.warnings:
@@ -111,7 +114,7 @@ def _stack_lines(recording: Recording, recordings: Sequence[Recording], *, full:
         for resource in group:
             yield f"  {kind}  {resource.name}{'  (protected)' if resource.protect else ''}  {resource.declared_at}"
             for name, value in _inputs(resource).items():
-                origins = ", ".join(_origins(resource, name, recording, recordings))
+                origins = ", ".join(_origins(resource, name, recording))
                 yield f"      {name:<28} {_value(value)}{f'   <- {origins}' if origins else ''}"
     if recording.exports:
         yield "  exports"
@@ -144,9 +147,9 @@ def _code(files: Mapping[str, str]) -> dict[str, Any]:
     return {"files": sorted(files), "bytes": sum(len(text.encode()) for text in files.values()), "sha256": digest}
 
 
-def _origins(resource: Recorded, name: str, recording: Recording, recordings: Sequence[Recording]) -> Iterator[str]:
+def _origins(resource: Recorded, name: str, recording: Recording) -> Iterator[str]:
     """Yield where an input comes from: another stack's output, or a resource of this stack."""
-    for producer, key in _upstream_keys(resource, name, recording, recordings):
+    for producer, key in _upstream_keys(resource, name, recording):
         yield f"{producer}.{key}"
     mine = {other.urn: other for other in recording.real}
     for source in resource.sources.get(name, ()):
@@ -154,9 +157,7 @@ def _origins(resource: Recorded, name: str, recording: Recording, recordings: Se
             yield f"{mine[source].kind} {mine[source].name}"
 
 
-def _upstream_keys(
-    resource: Recorded, name: str, recording: Recording, recordings: Sequence[Recording]
-) -> Iterator[tuple[str, str]]:
+def _upstream_keys(resource: Recorded, name: str, recording: Recording) -> Iterator[tuple[str, str]]:
     """Yield (project, key) of the other stacks' outputs that are part of this input."""
     references = {other.urn: other.name for other in recording.resources if other.type == STACK_REFERENCE}
     used = json.dumps(resource.inputs.get(name))
@@ -164,8 +165,7 @@ def _upstream_keys(
         if source not in references:
             continue
         project = references[source].split("/")[1]
-        exports = next((other.exports for other in recordings if other.project == project), {})
-        for key, value in sorted(exports.items()):
+        for key, value in sorted(recording.upstream[references[source]].items()):
             if json.dumps(value).strip('"') in used:
                 yield project, key
 
