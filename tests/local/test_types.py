@@ -968,6 +968,19 @@ CASES = [
         needs=(VPC, ROUTES),
     ),
     Case(
+        "aws:ec2/flowLog:FlowLog",
+        {
+            "vpcId": "${vpc.id}",
+            "trafficType": "ALL",
+            "logDestination": "${logs.arn}",
+            "iamRoleArn": "${role.arn}",
+            "tags": {"Name": "<name>"},
+        },
+        update={"tags": {"Name": "other"}},
+        replace={"trafficType": "REJECT"},
+        needs=(VPC, ROLE, ("logs", "aws:cloudwatch/logGroup:LogGroup", {"name": "<name>"})),
+    ),
+    Case(
         "aws:s3/bucket:Bucket",
         {"bucket": "<name>", "forceDestroy": True, "tags": {"a": "b"}},
         outputs={
@@ -1047,6 +1060,7 @@ CASES = [
             "name": "<name>",
             "roleArn": "${role.arn}",
             "definition": json.dumps({"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}),
+            "loggingConfiguration": {"level": "ALL", "includeExecutionData": False, "logDestination": "${logs.arn}:*"},
             "tags": {"a": "b"},
         },
         outputs={"id": "arn:aws:states:us-east-1:123456789012:stateMachine:<name>", "status": "ACTIVE"},
@@ -1055,7 +1069,7 @@ CASES = [
             "tags": {"a": "c"},
         },
         replace={"type": "EXPRESS"},
-        needs=(ROLE,),
+        needs=(ROLE, ("logs", "aws:cloudwatch/logGroup:LogGroup", {"name": "<name>"})),
     ),
 ]
 

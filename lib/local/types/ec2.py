@@ -26,10 +26,6 @@ class Networking(Type):
             params["TagSpecifications"] = [{"ResourceType": self.kind, "Tags": tags}]
         return params
 
-    def read(self, aws: Aws, known: Values) -> Values | None:
-        real = super().read(aws, known)
-        return real and {**real, "tags": real.get("tags") or {}}
-
     def tags(self, aws: Aws, known: Values) -> dict[str, str]:
         filters = [{"Name": "resource-id", "Values": [known["id"]]}]
         found = self.call(aws, "describe_tags", Filters=filters)["Tags"]
@@ -453,3 +449,50 @@ class VpcEndpoint(Networking):
             request["PrivateDnsEnabled"] = change.news.get("privateDnsEnabled", False)
         if request:
             self.call(aws, self.update_call, VpcEndpointId=change.known["id"], **request)
+
+
+class FlowLog(Networking):
+    token = "aws:ec2/flowLog:FlowLog"
+    kind, ids = "vpc-flow-log", "FlowLogIds"
+    inputs = {
+        "vpcId": new(),
+        "subnetId": new(),
+        "eniId": new(),
+        "trafficType": new("TrafficType"),
+        "iamRoleArn": new("DeliverLogsPermissionArn"),
+        "logDestination": new("LogDestination"),
+        "logDestinationType": new("LogDestinationType", default="cloud-watch-logs"),
+        "logFormat": new("LogFormat"),
+        "maxAggregationInterval": new("MaxAggregationInterval", default=600),
+        "tags": f(at="nothing"),
+    }
+    outputs = {"arn": "arn:{partition}:ec2:{region}:{account}:vpc-flow-log/{id}"}
+    empty = {"logDestination": "", "logFormat": ""}
+    identity = "{out[FlowLogIds][0]}"
+    create_call = "create_flow_logs"
+    read_call = "describe_flow_logs"
+    read_at = "FlowLogs[0]"
+    delete_call = "delete_flow_logs"
+
+    def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
+        params = super().request(aws, operation, inputs, only)
+        for key, kind in FLOWS.items():
+            if isinstance(inputs.get(key), str):
+                params |= {"ResourceIds": [inputs[key]], "ResourceType": kind}
+        return params
+
+    def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
+        # The emulator ignores the tags of the create call.
+        self.retag(aws, {"id": resource_id}, {}, inputs.get("tags") or {})
+
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        real = super().read(aws, known)
+        if real is None:
+            return None
+        target = self.call(aws, self.read_call, **self.named(aws, known))["FlowLogs"][0]["ResourceId"]
+        kind = next(key for key in FLOWS if target.startswith(FLOW_PREFIXES[key]))
+        return {**real, kind: target}
+
+
+FLOWS = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface"}
+FLOW_PREFIXES = {"vpcId": "vpc-", "subnetId": "subnet-", "eniId": "eni-"}

@@ -1,6 +1,6 @@
 """Step Functions."""
 
-from lib.local.types.core import Tagging, Type, f, new, same
+from lib.local.types.core import Aws, Tagging, Type, Values, f, new, same
 
 
 class StateMachine(Type):
@@ -53,3 +53,19 @@ class StateMachine(Type):
         key="key",
         value="value",
     )
+
+    def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
+        """As the API has it: a list of destinations of one kind, where Pulumi has the one that there may be."""
+        logging = inputs.get("loggingConfiguration")
+        if isinstance(logging, dict) and "logDestination" in logging:
+            rest = {key: value for key, value in logging.items() if key != "logDestination"}
+            group = {"cloudWatchLogsLogGroup": {"logGroupArn": logging["logDestination"]}}
+            inputs = {**inputs, "loggingConfiguration": {**rest, "destinations": [group]}}
+        return super().request(aws, operation, inputs, only)
+
+    def translate(self, aws: Aws, operation: str, found: Values) -> Values:
+        real = super().translate(aws, operation, found)
+        logging = real.get("loggingConfiguration", {})
+        for destination in logging.pop("destinations", []):
+            logging["logDestination"] = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
+        return real
