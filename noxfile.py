@@ -138,15 +138,23 @@ def handler(session: nox.Session) -> None:
         session.error(message) if os.environ.get("CI") else session.warn(message)
     newest = list(found)[-1]
     for version in sorted({"3.9", newest} & found.keys()):
+        location = ROOT / ".nox" / f"handler-{version}"
         python = environment(
             session,
             ("handler",),
-            location=ROOT / ".nox" / f"handler-{version}",
+            location=location,
             constraints="py39" if version == "3.9" else "dev",
             python=found[version],
             project=False,
         )
-        session.run(python, "-m", "pytest", "tests/unit/handler", *session.posargs)
+        data = str(location / "coverage")
+        measured = (python, "-m", "coverage")
+        config = ("-c", "tests/unit/handler/pytest.ini", "--rootdir=.")
+        session.run(
+            *measured, "run", "--branch", "--source=lib/handler", f"--data-file={data}",
+            "-m", "pytest", *config, "tests/unit/handler", *session.posargs,
+        )  # fmt: skip
+        session.run(*measured, "report", f"--data-file={data}", "--show-missing", "--skip-covered")
 
 
 @nox.session
@@ -239,8 +247,9 @@ def lock(session: nox.Session) -> None:
         shutil.rmtree(location, ignore_errors=True)
         session.run(python, "-m", "venv", str(location), silent=True)
         interpreter = str(location / "bin" / "python")
-        wanted = nox.project.dependency_groups(PYPROJECT, *groups)
-        wanted += PYPROJECT["project"]["dependencies"] if name == "dev" else []
+        wanted = [*nox.project.dependency_groups(PYPROJECT, *groups)]
+        if name == "dev":
+            wanted += PYPROJECT["project"]["dependencies"]
         session.run(interpreter, "-m", "pip", "install", "-q", *wanted, silent=True)
         frozen = session.run(interpreter, "-m", "pip", "freeze", "--all", silent=True) or ""
         pins = [line for line in frozen.splitlines() if "==" in line and not line.startswith(("pip==", "setuptools=="))]
