@@ -126,8 +126,7 @@ class Emulator:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_STOP_TIMEOUT)
             _kill_group(process.pid)
-            if process.stdin is not None:
-                process.stdin.close()
+            _close(process)
             try:
                 if process.wait() == 0:
                     self._lay_down()
@@ -216,6 +215,7 @@ class Emulator:
         while not self._answers():
             if self._process.poll() is not None:
                 if not last and "already in use" in self.log_path.read_text(errors="replace"):
+                    _close(self._process)
                     return False
                 raise EmulatorError(self._obituary())
             if time.monotonic() > deadline:
@@ -224,6 +224,9 @@ class Emulator:
         return True
 
     def _answers(self) -> bool:
+        # Only once it says so itself: on a port that somebody else took, somebody else would answer.
+        if f"Running on {self.endpoint}" not in self.log_path.read_text(errors="replace"):
+            return False
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/_ministack/ready")
@@ -297,6 +300,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _kill_group(group: int) -> None:

@@ -20,6 +20,8 @@ def examples(base: str, routes: Iterable[Route], region: str) -> list[str]:
     for route in sorted(known, key=_place):
         parameters = [part[1:-1] for part in split(route.path) if part.startswith("{")]
         if route.path == "$default":
+            if len(known) > 1:  # it only says that there is no such route
+                continue
             commands.append(_curl("GET", f"{base}/", None, route, region))
         elif route.method in _ORDER and len(parameters) <= 1 and "+}" not in route.path:
             url = base + "/" + "/".join(_ID if part.startswith("{") else part for part in split(route.path))

@@ -94,6 +94,16 @@ class TestTheSession:
         session.end(signal.SIGINT)
         assert_clean_end(session, 130, "everything that was started is gone")
 
+    @pytest.mark.parametrize("system", sorted(path.parent.name for path in (ROOT / "systems").glob("*/Pulumi.yaml")))
+    def test_every_other_system_is_served_the_same_way(self, start: Callable[..., LocalSession], system: str) -> None:
+        session = start("--json", "--system", system)
+        requests = session.facts()["requests"]
+        assert requests, "there must be something to try"
+        statuses = [shell(request).split()[1] for request in requests]
+        assert {status[0] for status in statuses} == {"2"}, dict(zip(requests, statuses, strict=True))
+        session.end(signal.SIGINT)
+        assert_clean_end(session, 130, "stopped by SIGINT")
+
     def test_run_gives_a_command_all_it_needs_and_exits_as_it_did(self, start: Callable[..., LocalSession]) -> None:
         code = """
 import json, os, sys, boto3, urllib.request
