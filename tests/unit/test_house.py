@@ -111,7 +111,7 @@ def test_the_walls_between_packages_hold() -> None:
 # What must not be committed, written so that this file does not contain it.
 FORBIDDEN = {
     "a path of one machine": r"/(?:home|Users|root)/\w|/wor[k]/(?:main|shared)|/tm[p]/w/",
-    "a package index of its own": r"(?i)index[-_]url|trusted[-_]host|find[-_]links\s*=",
+    "a package index of its own": r"(?i)(?:index[-_]url|find[-_]links)[\s=\"':]*\w+://|--trusted[-_]host",
     "a registry's host": r"(?i)pyp[i]\.org|pythonhoste[d]|registry\.npm[j]s|proxy\.golan[g]|artifactor[y]\.|/simple/\s",
     "an access key": r"\b(?:AKIA|ASIA)(?!IOSFODNN7EXAMPLE)[A-Z0-9]{16}\b",
     "a private key": r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----",
