@@ -45,7 +45,8 @@ GATEWAY_ERRORS = {
     "WAF_FILTERED": "forbidden",
 }
 # Where requests are signed, a token that is missing is what it says; AWS does not tell it from a missing route there.
-SIGNED_GATEWAY_ERRORS = {**GATEWAY_ERRORS, "MISSING_AUTHENTICATION_TOKEN": "forbidden"}
+# What has no type of its own is an access key that nobody has.
+SIGNED_GATEWAY_ERRORS = {**GATEWAY_ERRORS, "MISSING_AUTHENTICATION_TOKEN": "forbidden", "DEFAULT_4XX": "forbidden"}
 
 
 def status(code: str) -> int:
