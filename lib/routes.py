@@ -4,8 +4,6 @@ It feeds the API's resources, methods and CORS, the function's permission, the h
 and the redeploy hash. Adding a route is one line. The Lambda carries this file, so it parses and runs on Python 3.9.
 """
 
-from __future__ import annotations
-
 from collections import namedtuple
 
 Route = namedtuple("Route", ("method", "path", "action"))  # noqa: PYI024 - `typing` is an import Lambda's INIT would pay for
@@ -47,7 +45,7 @@ VPC_FUNCTION = (Route("GET", "/item", "write_sample"),)
 INTAKE = (Route("POST", "/", "take_in"),)
 
 
-def methods_by_path(routes: tuple[Route, ...]) -> dict[str, tuple[str, ...]]:
+def methods_by_path(routes: "tuple[Route, ...]") -> "dict[str, tuple[str, ...]]":
     """Return {path: methods} in the table's order; every path also answers OPTIONS."""
     paths: dict[str, list[str]] = {}
     for route in routes:

@@ -1,7 +1,5 @@
 """What every entry module shares: an event becomes a request, its route's action answers, and nothing else gets out."""
 
-from __future__ import annotations
-
 from json import dumps
 from time import perf_counter
 
@@ -35,10 +33,14 @@ class App:
     """
 
     def __init__(
-        self, routes: tuple[Route, ...], actions: object, environment: Mapping[str, str], table: Table | None = None
+        self,
+        routes: "tuple[Route, ...]",
+        actions: object,
+        environment: "Mapping[str, str]",
+        table: "Table | None" = None,
     ) -> None:
         self._router = Router(routes)
-        self._actions: dict[str, Callable[[Request], Answer]] = {
+        self._actions: "dict[str, Callable[[Request], Answer]]" = {
             route.action: getattr(actions, route.action) for route in routes
         }
         self._table = table
@@ -58,13 +60,13 @@ class App:
             self._headers["Vary"] = "Origin"
         self._credentials = environment.get("CORS_CREDENTIALS") == "true"
 
-    def handler(self, event: object, context: object) -> dict[str, object]:
+    def handler(self, event: object, context: object) -> "dict[str, object]":
         """Return the proxy response to `event`, whatever it is."""
         started = perf_counter()
         if self._table is not None:
             self._table.calls = 0
         request = Request(event, context)
-        about: dict[str, object] = {}
+        about: "dict[str, object]" = {}
         try:
             status, body, more = self._answer(request)
         except Problem as problem:
@@ -84,7 +86,7 @@ class App:
         self._cold = False
         return response
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: "Request") -> "Answer":
         action, allowed = self._router.find(request)
         if action:
             return self._actions[action](request)
@@ -96,19 +98,19 @@ class App:
         }
         return 204, "", preflight
 
-    def _allow(self, origin: str | None, headers: dict[str, str]) -> None:
+    def _allow(self, origin: "str | None", headers: "dict[str, str]") -> None:
         if self._origins is not None and origin in self._origins:
             headers["Access-Control-Allow-Origin"] = origin
             if self._credentials:
                 headers["Access-Control-Allow-Credentials"] = "true"
 
 
-def ok(document: object, status: int = 200) -> Answer:
+def ok(document: object, status: int = 200) -> "Answer":
     """Return the answer that carries a JSON document."""
     return status, dumps(document), {}
 
 
-def _describe(problem: Problem, request: Request, about: dict[str, object]) -> Answer:
+def _describe(problem: "Problem", request: "Request", about: "dict[str, object]") -> "Answer":
     about["code"] = problem.code
     if problem.cause:
         about["cause"] = problem.cause
@@ -116,7 +118,7 @@ def _describe(problem: Problem, request: Request, about: dict[str, object]) -> A
     return problem.status, problem.document(request.id), headers
 
 
-def _places(error: BaseException) -> list[str]:
+def _places(error: "BaseException") -> "list[str]":
     """Return where an exception came through, innermost last; never what it says, which may be a client's data."""
     places = []
     trace = error.__traceback__

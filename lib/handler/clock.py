@@ -1,10 +1,9 @@
 """Points in time as text that sorts in time's own order, and new identifiers."""
 
-from __future__ import annotations
-
-from hashlib import sha256
 from os import urandom
 from time import gmtime, time_ns
+
+from lib.handler.digest import sha256
 
 _DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
 _FIRST, _LAST = -62135596800, 253402300799  # 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z
@@ -26,14 +25,14 @@ def id_of(*names: str) -> str:
     return _uuid(bytearray(sha256("\0".join(names).encode()).digest()[:16]), 8)
 
 
-def _uuid(digits: bytearray, version: int) -> str:
+def _uuid(digits: "bytearray", version: int) -> str:
     digits[6] = digits[6] & 0x0F | version << 4
     digits[8] = digits[8] & 0x3F | 0x80
     text = digits.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def to_utc(text: str) -> str | None:  # noqa: PLR0911 - one for each way to be wrong
+def to_utc(text: str) -> "str | None":  # noqa: PLR0911 - one for each way to be wrong
     """Return an RFC 3339 date-time in the form of `now`, or None for what is not one or is finer than microseconds."""
     date, clock, rest = text[:11], text[11:19], text[19:]
     pattern = date[4:5] + date[7:8] + date[10:] + clock[2:3] + clock[5:6]
@@ -73,7 +72,7 @@ def to_utc(text: str) -> str | None:  # noqa: PLR0911 - one for each way to be w
     return utc[:17] + "60" + utc[19:] if utc[11:19] == "23:59:59" and gmtime(moment + 1)[2] == 1 else None
 
 
-def _offset(zone: str) -> int | None:
+def _offset(zone: str) -> "int | None":
     """Return the seconds a zone is ahead of UTC."""
     if zone in {"Z", "z"}:
         return 0

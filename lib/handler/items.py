@@ -14,5 +14,4 @@ _items = Items(_table, _environ.get("ENVIRONMENT", ""), _environ.get("REQUIRE_IF
 handler = App(ITEMS, _items, _environ, _table).handler
 if _table.name:
     _table.warm_up()
-    gc.collect()
     gc.freeze()

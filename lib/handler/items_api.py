@@ -1,17 +1,14 @@
 """The items API's actions: docs/handler.md has the contract, docs/adr/0010 to 0012 the reasons."""
 
-from __future__ import annotations
-
-from contextlib import suppress
-from hashlib import sha256
 from json import dumps
 from os import urandom
 from time import time
-from urllib.parse import quote
 
 from lib.handler import clock, pages
+from lib.handler.digest import sha256
 from lib.handler.limits import check_size, is_key
 from lib.handler.problem import Problem
+from lib.handler.request import PATH, encode_segment
 from lib.handler.store import ask
 from lib.handler.table import TableError
 from lib.handler.values import encode_item, write_item
@@ -36,15 +33,15 @@ PAGE_CALLS = 4
 class Items:
     """The actions of `routes.ITEMS` on one table; `environment` binds cursors."""
 
-    def __init__(self, table: Table, environment: str, require_if_match: bool = False) -> None:
+    def __init__(self, table: "Table", environment: str, require_if_match: bool = False) -> None:
         self.table = table
         self.environment = environment
         self.require_if_match = require_if_match
 
-    def list_items(self, request: Request) -> Answer:
+    def list_items(self, request: "Request") -> "Answer":
         return self._page(request, "Scan", {}, "")
 
-    def list_versions(self, request: Request) -> Answer:
+    def list_versions(self, request: "Request") -> "Answer":
         item_id = _path_item_id(request)
         query = {
             "KeyConditionExpression": "ItemId = :i",
@@ -53,7 +50,7 @@ class Items:
         }
         return self._page(request, "Query", query, item_id)
 
-    def get_item(self, request: Request) -> Answer:
+    def get_item(self, request: "Request") -> "Answer":
         item = self._read(_path_key(request), request.deadline)
         if item is None:
             raise _missing()
@@ -67,7 +64,7 @@ class Items:
             return 304, "", headers
         return 200, write_item(item), headers
 
-    def create_item(self, request: Request) -> Answer:
+    def create_item(self, request: "Request") -> "Answer":
         if request.header("if-none-match") not in {None, "*"}:
             raise Problem("invalid-header", "If-None-Match is * here.")
         idempotency_key = request.idempotency_key()
@@ -89,23 +86,24 @@ class Items:
                     raise Problem("item-exists", "Choose another ItemId or CreatedAt, or replace it.") from None
             if idempotency_key is not None:
                 self._settle(idempotency_key, item, request.deadline)
-        location = "/".join(["/items", quote(item["ItemId"]["S"], safe=""), quote(item["CreatedAt"]["S"], safe="")])
-        headers = {"Location": quote(request.prefix("/items"), safe="/%:@!$&'()*+,;=~") + location}
+        base = encode_segment(request.prefix("/items"), PATH)
+        place = [encode_segment(item[name]["S"]) for name in ("ItemId", "CreatedAt")]
+        headers = {"Location": "/".join([f"{base}/items", *place])}
         return _answer(201, item, headers)
 
-    def replace_item(self, request: Request) -> Answer:
+    def replace_item(self, request: "Request") -> "Answer":
         return self._replace(request, _path_key(request))
 
-    def replace_only_version(self, request: Request) -> Answer:
+    def replace_only_version(self, request: "Request") -> "Answer":
         return self._replace(request, {"ItemId": {"S": _path_item_id(request)}})
 
-    def delete_item(self, request: Request) -> Answer:
+    def delete_item(self, request: "Request") -> "Answer":
         return self._delete(request, _path_key(request))
 
-    def delete_only_version(self, request: Request) -> Answer:
+    def delete_only_version(self, request: "Request") -> "Answer":
         return self._delete(request, {"ItemId": {"S": _path_item_id(request)}})
 
-    def _page(self, request: Request, action: str, query: dict[str, Any], item_id: str) -> Answer:
+    def _page(self, request: "Request", action: str, query: "dict[str, Any]", item_id: str) -> "Answer":
         limit = pages.limit(request)
         scope = (self.environment, request.route, item_id)
         cursor = request.query("cursor")
@@ -124,9 +122,9 @@ class Items:
             return pages.answer(texts)
         return pages.answer(texts, pages.seal(scope, (last["ItemId"]["S"], last["CreatedAt"]["S"])))
 
-    def _found(self, action: str, query: dict[str, Any], deadline: float) -> tuple[list[Item], Item | None]:
+    def _found(self, action: str, query: "dict[str, Any]", deadline: float) -> "tuple[list[Item], Item | None]":
         """Return `Limit` items, or all there are, and the key to go on from; idempotency records are not items."""
-        found: list[Item] = []
+        found: "list[Item]" = []
         for _ in range(PAGE_CALLS):
             answer = ask(self.table, action, query, deadline)
             items, last = answer["Items"], answer.get("LastEvaluatedKey")
@@ -137,13 +135,15 @@ class Items:
             query = {**query, "ExclusiveStartKey": last}
         return found, last
 
-    def _replace(self, request: Request, key: Item) -> Answer:
+    def _replace(self, request: "Request", key: "Item") -> "Answer":
         condition, values = self._expected(request)
         attributes = _attributes(request, key)
         if "CreatedAt" not in key:
             key = self._only_version(key, request.deadline)
             _same_keys(attributes, key)
         item = _with_version({**key, **attributes, **key})
+        if not values:  # then nothing else keeps a retry from writing what the first attempt wrote
+            condition, values = condition + " AND #v <> :v", {":v": item[VERSION]}
         try:
             self._put(item, condition, values, request.deadline)
         except TableError as error:
@@ -154,7 +154,7 @@ class Items:
                 raise _stale() from None
         return _answer(200, item, {})
 
-    def _delete(self, request: Request, key: Item) -> Answer:
+    def _delete(self, request: "Request", key: "Item") -> "Answer":
         condition, values = self._expected(request)
         if "CreatedAt" not in key:
             key = self._only_version(key, request.deadline)
@@ -168,13 +168,13 @@ class Items:
                 raise _missing() from None
         return 204, "", {}
 
-    def _read(self, key: Item, deadline: float) -> Item | None:
+    def _read(self, key: "Item", deadline: float) -> "Item | None":
         return ask(self.table, "GetItem", {"Key": key, "ConsistentRead": True}, deadline).get("Item")
 
-    def _put(self, item: Item, condition: str, values: Item, deadline: float) -> None:
+    def _put(self, item: "Item", condition: str, values: "Item", deadline: float) -> None:
         ask(self.table, "PutItem", {"Item": item, **_conditional(condition, values)}, deadline)
 
-    def _only_version(self, key: Item, deadline: float) -> Item:
+    def _only_version(self, key: "Item", deadline: float) -> "Item":
         query = {
             "KeyConditionExpression": "ItemId = :i",
             "ExpressionAttributeValues": {":i": key["ItemId"]},
@@ -189,7 +189,7 @@ class Items:
             raise Problem("several-versions", "Name the version: /items/{ItemId}/{CreatedAt}.")
         return _key(found[0])
 
-    def _expected(self, request: Request) -> tuple[str, Item]:
+    def _expected(self, request: "Request") -> "tuple[str, Item]":
         """Return the condition that `If-Match` puts on a write, and its values."""
         header = request.header("if-match")
         if request.header("if-none-match") is not None:
@@ -203,7 +203,7 @@ class Items:
         values = {f":v{index}": {"S": tag} for index, tag in enumerate(tags or ["-"])}
         return " OR ".join([f"#v = {name}" for name in values]), values
 
-    def _claim(self, idempotency_key: str, attributes: Item, item: Item, deadline: float) -> Item:
+    def _claim(self, idempotency_key: str, attributes: "Item", item: "Item", deadline: float) -> "Item":
         """Return the record of this key: a new one, or the one that the first request with it made."""
         moment = int(time())
         record = {
@@ -229,7 +229,7 @@ class Items:
             return first
         return record
 
-    def _settle(self, idempotency_key: str, item: Item, deadline: float) -> None:
+    def _settle(self, idempotency_key: str, item: "Item", deadline: float) -> None:
         """Note that the item was stored, so that no later request with this key stores it again."""
         update = {
             "Key": _record_key(idempotency_key),
@@ -238,8 +238,10 @@ class Items:
             "ExpressionAttributeNames": {"#d": "done", "#v": VERSION},
             "ExpressionAttributeValues": {":t": {"BOOL": True}, ":v": item[VERSION]},
         }
-        with suppress(TableError, Problem):  # the item is stored, and that is the answer
+        try:  # noqa: SIM105 - contextlib is an import that INIT would pay for
             ask(self.table, "UpdateItem", update, deadline)
+        except (TableError, Problem):
+            pass  # the item is stored, and that is the answer
 
 
 _RESERVED_DETAIL = f"No attribute's name begins with {RESERVED}"
@@ -248,21 +250,21 @@ _ADDED = {"ItemId": {"S": "-" * 36}, "CreatedAt": {"S": "-" * 27}, VERSION: {"S"
 _NONE = {"S": ""}  # the version of an item that something else than this API wrote
 
 
-def _path_item_id(request: Request) -> str:
+def _path_item_id(request: "Request") -> str:
     item_id = request.param("ItemId")
     if not is_key(item_id):
         raise Problem("invalid-path", "An ItemId is 1 to 2048 bytes without control characters.")
     return item_id
 
 
-def _path_key(request: Request) -> Item:
+def _path_key(request: "Request") -> "Item":
     created_at = clock.to_utc(request.param("CreatedAt"))
     if created_at is None:
         raise Problem("invalid-path", "CreatedAt is an RFC 3339 date-time with a zone, to the microsecond.")
     return {"ItemId": {"S": _path_item_id(request)}, "CreatedAt": {"S": created_at}}
 
 
-def _attributes(request: Request, key: Item | None = None) -> Item:
+def _attributes(request: "Request", key: "Item | None" = None) -> "Item":
     """Return the body's attributes, its keys in the form that is stored, or raise with all that is wrong with them."""
     value, errors = request.json()
     if not isinstance(value, dict):
@@ -285,27 +287,27 @@ def _attributes(request: Request, key: Item | None = None) -> Item:
     return attributes
 
 
-def _same_keys(attributes: Item, key: Item) -> None:
+def _same_keys(attributes: "Item", key: "Item") -> None:
     differ = [("/" + name, "Differs from the path.") for name in key if attributes.get(name, key[name]) != key[name]]
     if differ:
         raise _invalid(differ)
 
 
-def _with_version(item: Item) -> Item:
+def _with_version(item: "Item") -> "Item":
     item[VERSION] = {"S": urandom(12).hex()}
     return item
 
 
-def _key(item: Item) -> Item:
+def _key(item: "Item") -> "Item":
     return {"ItemId": item["ItemId"], "CreatedAt": item["CreatedAt"]}
 
 
-def _record_key(idempotency_key: str) -> Item:
+def _record_key(idempotency_key: str) -> "Item":
     return {"ItemId": {"S": RECORD + sha256(idempotency_key.encode()).hexdigest()}, "CreatedAt": {"S": "-"}}
 
 
-def _conditional(condition: str, values: Item) -> dict[str, Any]:
-    payload: dict[str, Any] = {
+def _conditional(condition: str, values: "Item") -> "dict[str, Any]":
+    payload: "dict[str, Any]" = {
         "ConditionExpression": condition,
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
@@ -315,27 +317,27 @@ def _conditional(condition: str, values: Item) -> dict[str, Any]:
     return payload
 
 
-def _answer(status: int, item: Item, headers: dict[str, str]) -> Answer:
+def _answer(status: int, item: "Item", headers: "dict[str, str]") -> "Answer":
     headers["ETag"] = f'"{item.pop(VERSION)["S"]}"'
     return status, write_item(item), headers
 
 
-def _visible(item: Item) -> str:
+def _visible(item: "Item") -> str:
     item.pop(VERSION, None)
     return write_item(item)
 
 
-def _tags(header: str) -> list[str]:
+def _tags(header: str) -> "list[str]":
     return [tag.strip() for tag in header.split(",")]
 
 
-def _missing() -> Problem:
+def _missing() -> "Problem":
     return Problem("item-not-found", "Nothing is stored under this key.")
 
 
-def _stale() -> Problem:
+def _stale() -> "Problem":
     return Problem("precondition-failed", "Read it again: its ETag is another one.")
 
 
-def _invalid(errors: list[tuple[str, str]]) -> Problem:
+def _invalid(errors: "list[tuple[str, str]]") -> "Problem":
     return Problem("invalid-item", "The item cannot be stored as it is.", errors)

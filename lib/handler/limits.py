@@ -1,7 +1,5 @@
 """What a table can hold and an answer can carry."""
 
-from __future__ import annotations
-
 from lib.handler.problem import Problem
 from lib.handler.values import size, write_item
 
@@ -24,7 +22,7 @@ def is_key(text: str) -> bool:
     return text.isprintable() or not any(c < " " or "\x7f" <= c < "\xa0" for c in text)
 
 
-def check_size(item: dict[str, dict[str, Any]]) -> None:
+def check_size(item: "dict[str, dict[str, Any]]") -> None:
     """Raise `Problem` for attribute values that are too large to be stored, or too long to be answered."""
     stored = size(item)
     # DynamoDB keeps 1E-130 in two bytes and tells it in 132.

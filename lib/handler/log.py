@@ -3,8 +3,6 @@
 Nothing a client sends gets into a line: a route is the table's own, a code one of `problem.CODES`, an id was checked.
 """
 
-from __future__ import annotations
-
 import sys
 from json import dumps
 from time import time_ns
@@ -30,7 +28,14 @@ class Log:
         self._tail = f'"CloudWatchMetrics":{dumps([directive])}}},"FunctionName":{dumps(function)}}}\n'
 
     def write(
-        self, request: Request, status: int, about: dict[str, object], *, milliseconds: float, calls: int, cold: bool
+        self,
+        request: "Request",
+        status: int,
+        about: "dict[str, object]",
+        *,
+        milliseconds: float,
+        calls: int,
+        cold: bool,
     ) -> None:
         """Write what became of a request; `about` says more of an error."""
         if status < self._least:

@@ -1,10 +1,8 @@
 """Pages of a listing: how many, and from where on."""
 
-from __future__ import annotations
-
 from binascii import a2b_base64, b2a_base64
-from hashlib import sha256
 
+from lib.handler.digest import sha256
 from lib.handler.limits import PAGE_CHARACTERS
 from lib.handler.problem import Problem
 from lib.handler.request import Request
@@ -15,7 +13,7 @@ _DIGEST = 12
 _STANDARD, _URL_SAFE = b"+/", b"-_"
 
 
-def limit(request: Request) -> int:
+def limit(request: "Request") -> int:
     """Return how many items the page may have."""
     text = request.query("limit")
     if text is None:
@@ -25,9 +23,11 @@ def limit(request: Request) -> int:
     return int(text)
 
 
-def fitting(texts: list[str]) -> list[str]:
+def fitting(texts: "list[str]") -> "list[str]":
     """Return as many of the items, as JSON, as an answer can carry; one at least."""
     room = PAGE_CHARACTERS
+    if sum(map(len, texts)) * 2 < room:
+        return texts
     for count, text in enumerate(texts):
         room -= len(text) + text.count('"') + text.count("\\") + 1
         if room < 0 and count:
@@ -35,13 +35,13 @@ def fitting(texts: list[str]) -> list[str]:
     return texts
 
 
-def answer(texts: list[str], following: str | None = None) -> tuple[int, str, dict[str, str]]:
+def answer(texts: "list[str]", following: "str | None" = None) -> "tuple[int, str, dict[str, str]]":
     """Return the page with these items; without a cursor to what follows, it is the last."""
     more = f',"next":"{following}"' if following else ""
     return 200, f'{{"items":[{",".join(texts)}]{more}}}', {}
 
 
-def seal(scope: tuple[str, ...], keys: tuple[str, ...]) -> str:
+def seal(scope: "tuple[str, ...]", keys: "tuple[str, ...]") -> str:
     """Return the cursor for what comes after `keys` in the listing `scope`. No string may have a NUL.
 
     The checksum ties it to the listing; it is no secret, for the keys are the client's own (docs/adr/0011).
@@ -52,7 +52,7 @@ def seal(scope: tuple[str, ...], keys: tuple[str, ...]) -> str:
     return text.translate(bytes.maketrans(_STANDARD, _URL_SAFE)).decode()
 
 
-def unseal(scope: tuple[str, ...], cursor: str) -> tuple[str, ...]:
+def unseal(scope: "tuple[str, ...]", cursor: str) -> "tuple[str, ...]":
     """Return the keys of a cursor that was sealed for `scope`."""
     try:
         raw = cursor[:MAX_CURSOR].encode("ascii").translate(bytes.maketrans(_URL_SAFE, _STANDARD))

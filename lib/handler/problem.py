@@ -1,7 +1,5 @@
 """Errors as RFC 9457 problem documents."""
 
-from __future__ import annotations
-
 from json import dumps
 
 TYPE = "urn:problem-type:tap:"
@@ -37,8 +35,8 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
         self,
         code: str,
         detail: str,
-        errors: list[tuple[str, str]] | None = None,
-        headers: dict[str, str] | None = None,
+        errors: "list[tuple[str, str]] | None" = None,
+        headers: "dict[str, str] | None" = None,
         cause: str = "",
     ) -> None:
         super().__init__(code)
@@ -51,7 +49,7 @@ class Problem(Exception):  # noqa: N818 - what RFC 9457 calls it
 
     def document(self, request_id: str) -> str:
         """Return the body that tells a client of it."""
-        members: dict[str, object] = {
+        members: "dict[str, object]" = {
             "type": TYPE + self.code,
             "title": self.title,
             "status": self.status,

@@ -1,11 +1,8 @@
 """A Lambda proxy event, of a REST API (1.0) or of an HTTP API (2.0), as one kind of request."""
 
-from __future__ import annotations
-
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from time import monotonic
-from urllib.parse import unquote_to_bytes
 
 from lib.handler.problem import Problem
 from lib.handler.values import RefusedError, UnparseableError, loads
@@ -13,6 +10,8 @@ from lib.handler.values import RefusedError, UnparseableError, loads
 BODY_LIMIT = 6 * 400 * 1024  # an item's 400 KB, every byte of it written as an escape
 MARGIN = 0.3  # seconds kept from the function's remaining time to send the answer
 _HEX = frozenset("0123456789abcdefABCDEF")
+UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+PATH = UNRESERVED | frozenset("/%:@!$&'()*+,;=")
 
 
 class Request:
@@ -29,7 +28,7 @@ class Request:
         self.deadline = monotonic() + (remaining() / 1000 if remaining else 3) - MARGIN
         self.id = _identifier(about.get("requestId")) or _identifier(getattr(context, "aws_request_id", None)) or "-"
         self.given = _dict(event.get("pathParameters"))
-        self.params: dict[str, str] = {}
+        self.params: "dict[str, str]" = {}
         self.route = "-"
         self.encoded = event.get("version") != "2.0"
         if self.encoded:
@@ -44,14 +43,14 @@ class Request:
             stage = "/" + _str(about.get("stage"))
             if self.path == stage or self.path.startswith(stage + "/"):
                 self.path = self.path[len(stage) :]
-        self._headers: dict[str, str] | None = None
+        self._headers: "dict[str, str] | None" = None
 
     def prefix(self, path: str) -> str:
         """Return what the client's URL has before `path`: a stage, a base path, or nothing."""
         full = self._full_path.rstrip("/")
         return full[: -len(path)] if full.endswith(path) else ""
 
-    def header(self, name: str) -> str | None:
+    def header(self, name: str) -> "str | None":
         """Return a header by its lower-case name, repeated ones joined by commas."""
         headers = _dict(self.event.get("headers"))
         if self._headers is None:
@@ -64,7 +63,7 @@ class Request:
             return ", ".join([_str(line) for line in lines])
         return _str(headers[key])
 
-    def query(self, name: str) -> str | None:
+    def query(self, name: str) -> "str | None":
         """Return a query parameter; one that is repeated is as good as none that can be read."""
         values = _dict(self.event.get("multiValueQueryStringParameters")).get(name)
         if isinstance(values, list) and len(values) > 1:
@@ -77,18 +76,18 @@ class Request:
         value = self.params.get(name, "")
         return decode_segment(value) if self.encoded else value
 
-    def idempotency_key(self) -> str | None:
+    def idempotency_key(self) -> "str | None":
         """Return the key under which a client may send this request again."""
         key = self.header("idempotency-key")
         if key is not None and not (1 <= len(key) <= 255 and all("!" <= c <= "~" for c in key)):
             raise Problem("invalid-header", "An Idempotency-Key is 1 to 255 visible ASCII characters.")
         return key
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> "dict[str, object]":
         """Return what a REST API tells of who called."""
         return _dict(_dict(self.event.get("requestContext")).get("identity"))
 
-    def json(self) -> tuple[object, list[tuple[str, str]]]:
+    def json(self) -> "tuple[object, list[tuple[str, str]]]":
         """Return the body's JSON value, its numbers `values.Number`, and (pointer, detail) of what no item can hold."""
         encoding = self.header("content-encoding")
         if encoding is not None and encoding.lower() != "identity":
@@ -129,16 +128,26 @@ def decode_segment(text: str) -> str:
     """Return a percent-encoded path segment as text; `+` stays a plus sign."""
     if "%" not in text:
         return text
-    for part in text.split("%")[1:]:
+    first, *parts = text.split("%")
+    raw = [first.encode("utf-8", "surrogatepass")]
+    for part in parts:
         if len(part) < 2 or part[0] not in _HEX or part[1] not in _HEX:
             raise Problem("invalid-path", "A percent sign is followed by two hexadecimal digits.")
+        raw.append(bytes.fromhex(part[:2]) + part[2:].encode("utf-8", "surrogatepass"))
     try:
-        return unquote_to_bytes(text).decode()
+        return b"".join(raw).decode()
     except ValueError:
         raise Problem("invalid-path", "The path is not UTF-8.") from None
 
 
-def _dict(value: object) -> dict[str, object]:
+def encode_segment(text: str, safe: "frozenset[str]" = UNRESERVED) -> str:
+    """Return text as a path segment: percent-encoded but for the characters that mean themselves everywhere."""
+    if safe.issuperset(text):
+        return text
+    return "".join([chr(byte) if chr(byte) in safe else f"%{byte:02X}" for byte in text.encode("utf-8", "replace")])
+
+
+def _dict(value: object) -> "dict[str, object]":
     return value if isinstance(value, dict) else {}
 
 

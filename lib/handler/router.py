@@ -1,7 +1,5 @@
 """The route of a request, from the one route table."""
 
-from __future__ import annotations
-
 from lib.handler.problem import Problem
 from lib.handler.request import Request
 from lib.routes import Route, methods_by_path
@@ -10,12 +8,12 @@ from lib.routes import Route, methods_by_path
 class Router:
     """Finds a request's route. A path may end in `{name+}`: one segment or more."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
+    def __init__(self, routes: "tuple[Route, ...]") -> None:
         self._actions = {(route.path, route.method): route.action for route in routes}
         self._allowed = {path: ", ".join(methods) for path, methods in methods_by_path(routes).items()}
         self._segments = [(path, path.split("/")[1:]) for path in self._allowed]
 
-    def find(self, request: Request) -> tuple[str, str]:
+    def find(self, request: "Request") -> "tuple[str, str]":
         """Return (action, allowed methods), the action "" for OPTIONS; sets the request's `route` and `params`."""
         path = request.template
         if path in self._allowed and path.count("{") == len(request.given):
@@ -36,7 +34,7 @@ class Router:
         request.route = f"{method} {path}"
         return action, allowed
 
-    def _match(self, request: Request) -> str:
+    def _match(self, request: "Request") -> str:
         """Return the route's path for the request's; "" when there is none."""
         given = request.path.split("/")[1:]
         if given[-1:] == [""] and len(given) > 1:

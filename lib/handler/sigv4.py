@@ -3,10 +3,10 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
-import hmac
 import os
 import time
-from hashlib import sha256
+
+from lib.handler.digest import hmac_sha256, sha256
 
 _signing_keys: dict[tuple[str, ...], bytes] = {}
 
@@ -51,7 +51,7 @@ def sign(
     day = stamp[:8]
     scope = f"{day}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-    signature = hmac.digest(_signing_key(secret, day, region, service), text.encode(), "sha256").hex()
+    signature = hmac_sha256(_signing_key(secret, day, region, service), text.encode()).hex()
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={signed}, Signature={signature}"
     )
@@ -64,7 +64,7 @@ def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     if key is None:
         key = ("AWS4" + secret).encode()
         for part in (day, region, service, "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
+            key = hmac_sha256(key, part.encode())
         if len(_signing_keys) >= 8:  # yesterday's, and rotated secrets
             _signing_keys.clear()
         _signing_keys[known] = key

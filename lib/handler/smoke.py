@@ -1,7 +1,5 @@
 """A first deployment's handler: answers every route with a small JSON document and touches nothing."""
 
-from __future__ import annotations
-
 import json
 
 HEADERS = {
@@ -14,7 +12,7 @@ HEADERS = {
 }
 
 
-def handler(event: object, _context: object) -> dict[str, object]:
+def handler(event: object, _context: object) -> "dict[str, object]":
     """Return 204 for OPTIONS and otherwise 200 with the route that was asked for."""
     asked = event if isinstance(event, dict) else {}
     method, resource = asked.get("httpMethod"), asked.get("resource")

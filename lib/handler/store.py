@@ -1,7 +1,5 @@
 """The table as actions see it: what it cannot do becomes the client's problem document."""
 
-from __future__ import annotations
-
 from lib.handler.problem import Problem
 from lib.handler.table import TableError
 
@@ -12,7 +10,7 @@ if TYPE_CHECKING:
     from lib.handler.table import Table
 
 
-def ask(table: Table, action: str, payload: dict[str, Any], deadline: float) -> dict[str, Any]:
+def ask(table: "Table", action: str, payload: "dict[str, Any]", deadline: float) -> "dict[str, Any]":
     """Return the table's answer; only a failed condition comes back as `TableError`."""
     try:
         return table.request(action, payload, deadline)
@@ -22,7 +20,7 @@ def ask(table: Table, action: str, payload: dict[str, Any], deadline: float) -> 
         raise problem(error) from None
 
 
-def problem(error: TableError) -> Problem:
+def problem(error: "TableError") -> "Problem":
     """Return what a client is told of it."""
     cause = str(error)[:200]
     if error.kind in {"throttled", "unavailable"}:
