@@ -5,11 +5,13 @@ deployed, so the order of the stacks is the order of their references and nothin
 is not deployed.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,7 +19,7 @@ from typing import Any, TextIO
 from lib.local.emulator import REGION
 from lib.local.nursery import Child, nursery
 from lib.local.state import State, Wire
-from lib.local.types.core import ResourceError
+from lib.local.types.core import Aws, FailedError, ResourceError
 from lib.local.types.values import has_secret, reveal
 from lib.program import ORGANIZATION, Program
 
@@ -107,26 +109,50 @@ class _Run:
 
     def all(self, action: str, programs: Iterable[Program]) -> dict[str, Stack]:
         """Run the action for the programs side by side and wait for all of them."""
-        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        children = {program.project: nursery().child(self._spec(action, program)) for program in programs}
-        threads = [threading.Thread(target=self._attend, args=each, name=each[0]) for each in children.items()]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        except BaseException:
-            # Ctrl-C: what is being written is written to its end, nothing new begins.
-            for child in children.values():
-                child.tell({"cancel": True})
-            for thread in threads:
-                thread.join()
-            raise
+        programs = list(programs)
+        with self._alone(programs):
+            children = {program.project: self._child(action, program) for program in programs}
+            threads = [threading.Thread(target=self._attend, args=each, daemon=True) for each in children.items()]
+            try:
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            except BaseException:
+                # Ctrl-C: what is being written is written to its end, nothing new begins.
+                for child in children.values():
+                    child.tell({"cancel": True})
+                for thread in threads:
+                    thread.join()
+                raise
         failures = {project: why for project, why in self._finished.items() if why}
         done = {project: self._result(project) for project, why in self._finished.items() if not why}
         if failures:
             raise DeployError(failures, done)
         return done
+
+    @contextlib.contextmanager
+    def _alone(self, programs: Sequence[Program]) -> Iterator[None]:
+        """Keep every other deploy away from this state while this one lasts, whatever ends it."""
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self._state_dir / ".lock").open("w")
+        except OSError as error:
+            why = f"the state can't be kept in {self._state_dir}: {error.strerror}"
+            raise DeployError({program.project: why for program in programs}, {}) from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                why = f"another deploy is at work on the state in {self._state_dir}"
+                raise DeployError({program.project: why for program in programs}, {}) from None
+            yield
+
+    def _child(self, action: str, program: Program) -> Child:
+        def printed(line: str) -> None:
+            self._tell(program.project, {"event": "log", "level": "info", "message": line, "urn": ""})
+
+        return nursery().child(self._spec(action, program), printed)
 
     def _result(self, project: str) -> Stack:
         kept = read_outputs(self._state_dir, project, self._stack)
@@ -220,14 +246,19 @@ class _Parent:
         self._arrived = threading.Condition()
         self._inbox: dict[int, dict[str, Any]] = {}
         self._number = 0
+        self._cancelled = False
 
     def listen(self, cancel: Callable[[], None]) -> None:
         """Take the answers as they come; the parent's end of file means that nobody wants this any more."""
         for line in self._answers:
             message = json.loads(line)
             if message.get("cancel"):
+                with self._arrived:
+                    self._cancelled = True
+                    self._arrived.notify_all()
                 cancel()
-                continue
+                self.tell({"event": "end", "message": "the deploy was cancelled; the next one continues from here"})
+                break
             with self._arrived:
                 self._inbox[message["number"]] = message
                 self._arrived.notify_all()
@@ -244,7 +275,9 @@ class _Parent:
             number = self._number
         self.tell({"event": "question", "stack": name, "number": number})
         with self._arrived:
-            self._arrived.wait_for(lambda: number in self._inbox)
+            self._arrived.wait_for(lambda: self._cancelled or number in self._inbox)
+            if self._cancelled:
+                raise FailedError
             answer = self._inbox.pop(number)
         if "error" in answer:
             raise ResourceError(answer["error"])
@@ -254,43 +287,40 @@ class _Parent:
 
 def run_child(events: TextIO, answers: TextIO) -> int:
     """Run one program in this process, which has nothing else to do; `answers` begins with what to run."""
-    from lib.local.monitor import FailedError, Monitor  # noqa: PLC0415 - the caller of `deploy` needs no SDK
-    from lib.local.types.core import Aws  # noqa: PLC0415
+    from lib.local.monitor import Monitor  # noqa: PLC0415 - the caller of `deploy` needs no SDK
     from lib.program import run  # noqa: PLC0415
 
     spec = json.loads(answers.readline())
     parent = _Parent(events, answers)
-    program = Program(Path(spec["directory"]))
-    os.chdir(program.directory)
-    monitor = Monitor(
-        project=spec["project"],
-        stack=spec["stack"],
-        state=State.of(Path(spec["state_dir"]), spec["project"], spec["stack"]),
-        aws=Aws(spec["endpoint"], spec["config"].get("aws:region", REGION)),
-        tell=parent.tell,
-        read_stack=parent.read_stack,
-    )
-    threading.Thread(target=parent.listen, args=(monitor.cancel,), daemon=True).start()
     message = ""
+    try:
+        program = Program(Path(spec["directory"]))
+        os.chdir(program.directory)
+        monitor = Monitor(
+            project=spec["project"],
+            stack=spec["stack"],
+            state=State.of(Path(spec["state_dir"]), spec["project"], spec["stack"]),
+            aws=Aws(spec["endpoint"], spec["config"].get("aws:region", REGION)),
+            tell=parent.tell,
+            read_stack=parent.read_stack,
+        )
+    except ResourceError as error:
+        parent.tell({"event": "end", "message": str(error)})
+        return 1
+    threading.Thread(target=parent.listen, args=(monitor.cancel,), daemon=True).start()
     try:
         if spec["action"] == "destroy":
             monitor.destroy()
         else:
-            run(
-                program.run,
-                monitor,
-                project=spec["project"],
-                stack=spec["stack"],
-                config=spec["config"],
-                engine=monitor,
-            )
+            named = {name: spec[name] for name in ("project", "stack", "config")}
+            run(program.run, monitor, **named, engine=monitor)
             monitor.finish()
     except FailedError as error:
         message = "" if monitor.failures else str(error)
     except BaseException as error:  # noqa: BLE001 - whatever the program raised is for its author to read
         message = "" if monitor.failures else monitor.masked(_explain(error, program.directory))
     if monitor.cancelled:
-        message = "the deploy was cancelled; the same command continues from here"
+        threading.Event().wait()  # the listener has the last word
     parent.tell({"event": "end", "message": message})
     return 1 if message or monitor.failures else 0
 

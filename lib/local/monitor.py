@@ -5,12 +5,12 @@ replacement, honours the resource options, and deletes at the end what the progr
 honour are errors. `lib/local/deploy.py` gives it a process, a state and somebody to tell.
 """
 
+import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +20,17 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from lib.local.state import Resource, State, Wire
 from lib.local.types import find
 from lib.local.types.archive import hashed
-from lib.local.types.core import CONFIGURATION, Aws, Diff, PartlyCreatedError, ResourceError, Type, Values, elsewhere
+from lib.local.types.core import (
+    CONFIGURATION,
+    Aws,
+    Diff,
+    FailedError,
+    PartlyCreatedError,
+    ResourceError,
+    Type,
+    Values,
+    elsewhere,
+)
 from lib.local.types.functions import invoke
 from lib.local.types.values import decode, encode, has_secret, is_secret, reveal, secret, secret_texts
 
@@ -39,10 +49,6 @@ class _Step:
     aws: Aws
     resource: Resource
     news: Values
-
-
-class FailedError(Exception):
-    """A resource could not be registered; everybody has been told already."""
 
 
 class Monitor:
@@ -65,6 +71,8 @@ class Monitor:
         self._state, self._aws, self._read_stack = state, aws, read_stack
         self._tell = tell
         self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._busy = 0
         self._registered: set[str] = set()
         self._secrets: set[str] = {
             text for each in state.resources for text in secret_texts(each.inputs | each.outputs)
@@ -158,8 +166,10 @@ class Monitor:
         return empty_pb2.Empty()
 
     def cancel(self) -> None:
-        """Begin nothing more; what is under way is finished and written down."""
-        self.cancelled = True
+        """Begin nothing more, and return when what is under way is finished and written down."""
+        with self._idle:
+            self.cancelled = True
+            self._idle.wait_for(lambda: not self._busy)
 
     def _custom(self, request: Any, urn: str, source: str) -> Resource:
         old = self._state.find([urn, *request.aliasURNs])
@@ -398,30 +408,29 @@ class Monitor:
         self.failures.append(event)
         self._tell(event)
 
-    def _working(self, urn: str, type_: str, source: str) -> "_Working":
-        return _Working(self, urn, type_, source)
-
-
-class _Working:
-    """Turns what goes wrong with one resource into one event, and stops the rest of the run."""
-
-    def __init__(self, monitor: Monitor, urn: str, type_: str, source: str) -> None:
-        self._monitor, self._about = monitor, (urn, type_, source)
-
-    def __enter__(self) -> None:
-        if self._monitor.cancelled:
-            raise FailedError("not attempted: the deploy was cancelled")
-        if self._monitor.failures:
-            raise FailedError(f"not attempted: {self._monitor.failures[0]['message']}")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None or isinstance(error, FailedError):
-            return
-        message = str(error) if isinstance(error, ResourceError) else f"{type(error).__name__}: {error}"
-        self._monitor._fail(*self._about, message)  # noqa: SLF001 - two halves of one
-        raise FailedError(message) from (None if isinstance(error, ResourceError) else error)
+    @contextlib.contextmanager
+    def _working(self, urn: str, type_: str, source: str) -> Iterator[None]:
+        """Turn what goes wrong with one resource into one event, and stop the rest of the run."""
+        with self._idle:
+            if self.cancelled:
+                raise FailedError("not attempted: the deploy was cancelled")
+            if self.failures:
+                raise FailedError(f"not attempted: {self.failures[0]['message']}")
+            self._busy += 1
+        try:
+            yield
+        except FailedError:
+            raise
+        except ResourceError as error:
+            self._fail(urn, type_, source, str(error))
+            raise FailedError(self.masked(str(error))) from None
+        except Exception as error:
+            self._fail(urn, type_, source, f"{type(error).__name__}: {error}")
+            raise FailedError(self.masked(str(error))) from error
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
 
 
 def _source(request: Any) -> str:

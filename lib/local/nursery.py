@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lib.local.emulator import scrubbed
@@ -24,16 +24,25 @@ _SERVICES = ("apigateway", "cloudwatch", "dynamodb", "iam", "lambda", "logs", "s
 
 
 class Child:
-    """A process that runs one program: its events come out, answers to its questions go in."""
+    """A process that runs one program: its events come out, answers to its questions go in.
 
-    def __init__(self, events: int, answers: int, output: int) -> None:
+    `printed` is called with each line that the program prints, from another thread.
+    """
+
+    def __init__(self, pipes: Sequence[int], printed: Callable[[str], None]) -> None:
+        events, answers, output, errors = pipes
         self._events = os.fdopen(events, encoding="utf-8")
         self._answers = os.fdopen(answers, "w", encoding="utf-8")
         self._output = os.fdopen(output, encoding="utf-8", errors="replace")
+        self._errors = os.fdopen(errors, encoding="utf-8", errors="replace")
         self._lock = threading.Lock()
         self._said: list[str] = []
-        self._listener = threading.Thread(target=lambda: self._said.extend(self._output), daemon=True)
-        self._listener.start()
+        self._listeners = [
+            threading.Thread(target=self._listen, args=(printed,), daemon=True),
+            threading.Thread(target=lambda: self._said.extend(self._errors), daemon=True),
+        ]
+        for listener in self._listeners:
+            listener.start()
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Each event as it comes, until the process has ended."""
@@ -47,14 +56,19 @@ class Child:
                 self._answers.flush()
 
     def close(self) -> None:
-        self._listener.join()
+        for listener in self._listeners:
+            listener.join()
         with self._lock, contextlib.suppress(BrokenPipeError):
             self._answers.close()
-        self._events.close()
-        self._output.close()
+        for stream in (self._events, self._output, self._errors):
+            stream.close()
+
+    def _listen(self, printed: Callable[[str], None]) -> None:
+        for line in self._output:
+            printed(line.rstrip("\n"))
 
     def last_words(self) -> str:
-        """The end of what the program printed."""
+        """The end of what went to the program's stderr."""
         return "".join(self._said[-20:])
 
 
@@ -78,17 +92,18 @@ class Nursery:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def child(self, spec: Mapping[str, Any]) -> Child:
+    def child(self, spec: Mapping[str, Any], printed: Callable[[str], None]) -> Child:
         """A process of its own for a program; `spec` is the first thing that it is told."""
         events, events_in = os.pipe()
         answers_out, answers = os.pipe()
         output, output_in = os.pipe()
-        theirs = [events_in, answers_out, output_in]
+        errors, errors_in = os.pipe()
+        theirs = [events_in, answers_out, output_in, errors_in]
         with self._lock, contextlib.suppress(BrokenPipeError):  # a dead nursery shows as a child that says nothing
             socket.send_fds(self._channel, [b"x"], theirs)
         for descriptor in theirs:
             os.close(descriptor)
-        child = Child(events, answers, output)
+        child = Child((events, answers, output, errors), printed)
         child.tell(spec)
         return child
 
@@ -141,9 +156,11 @@ def _fork(descriptors: list[int]) -> None:
             os.close(descriptor)
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    events, answers, output = descriptors
+    events, answers, output, errors = descriptors
     os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(errors, 2)
+    for descriptor in (output, errors):
+        os.close(descriptor)
     code = 1
     try:
         code = run_child(os.fdopen(events, "w", encoding="utf-8"), os.fdopen(answers, encoding="utf-8"))
@@ -158,7 +175,7 @@ def main() -> None:
     _warm()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: their pipes tell how they ended
     while True:
-        _, descriptors, _, _ = socket.recv_fds(channel, 1, 3)
+        _, descriptors, _, _ = socket.recv_fds(channel, 1, 4)
         if not descriptors:
             return
         _fork(list(descriptors))

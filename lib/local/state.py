@@ -7,9 +7,11 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from lib.local.types.core import ResourceError
 
 Wire = dict[str, Any]
 
@@ -51,10 +53,12 @@ class State:
         self.deployed = False
         self.resources: list[Resource] = []
         if path.is_file():
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            self.outputs, self.deployed = kept["outputs"], kept["deployed"]
-            known = {each.name for each in fields(Resource)}
-            self.resources = [Resource(**{k: v for k, v in each.items() if k in known}) for each in kept["resources"]]
+            try:
+                kept = json.loads(path.read_text(encoding="utf-8"))
+                self.outputs, self.deployed = kept["outputs"], kept["deployed"]
+                self.resources = [Resource(**each) for each in kept["resources"]]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ResourceError(f"{path} is not a state this version can read ({error}); move it away") from error
 
     @classmethod
     def of(cls, directory: Path, project: str, stack: str) -> "State":
@@ -105,7 +109,6 @@ class State:
     def for_deletion(self, chosen: Callable[[Resource], bool]) -> list[Resource]:
         """The chosen resources, each before whatever it depends on."""
         with self.lock:
-            by_urn = {resource.urn: resource for resource in self.resources if not resource.doomed}
             ordered: list[Resource] = []
             seen: set[int] = set()
 
@@ -113,9 +116,9 @@ class State:
                 if id(resource) in seen:
                     return
                 seen.add(id(resource))
-                for urn in (resource.parent, *resource.dependencies):
-                    if urn in by_urn:
-                        visit(by_urn[urn])
+                for other in self.resources:
+                    if other.urn in (resource.parent, *resource.dependencies):
+                        visit(other)
                 ordered.append(resource)
 
             for resource in self.resources:

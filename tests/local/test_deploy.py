@@ -23,9 +23,9 @@ from pulumi_aws import cloudwatch, iam, lambda_, sns
 from lib import program
 from lib.local.deploy import DeployError, deploy, destroy, read_outputs
 from lib.local.emulator import Emulator
-from lib.local.monitor import FailedError, Monitor
+from lib.local.monitor import Monitor
 from lib.local.state import Resource, State
-from lib.local.types.core import Aws, RefusedError, ResourceError
+from lib.local.types.core import Aws, FailedError, RefusedError, ResourceError
 from lib.program import ROOT, Program
 
 pytestmark = pytest.mark.local
@@ -585,6 +585,56 @@ def test_nothing_is_left_running_when_the_caller_is_killed(
             return
         time.sleep(0.05)
     pytest.fail("the program's process outlived its caller")
+
+
+def test_a_deploy_that_is_cancelled_ends_at_once_whatever_the_program_does(
+    emulator: Emulator, tmp_path: Path, project: Callable[[str, str], Program]
+) -> None:
+    endless = project("endless", UP + "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n")
+    waiting = project("waiting", DOWN.replace("organization/up", "organization/endless"))
+
+    def interrupt(event: Mapping[str, Any]) -> None:
+        if event.get("message") == "waiting":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        deploy([endless, waiting], endpoint=emulator.endpoint, state_dir=tmp_path / "state", on_event=interrupt)
+    assert [each.name for each in State.of(tmp_path / "state", "endless", "dev").resources if each.custom] in (
+        [],
+        ["up"],
+    )
+
+
+def test_a_second_deploy_at_the_same_time_is_refused(
+    emulator: Emulator, tmp_path: Path, project: Callable[[str, str], Program]
+) -> None:
+    programs = [project("up", UP + "print('here', flush=True)\n")]
+    options: dict[str, Any] = {"endpoint": emulator.endpoint, "state_dir": tmp_path / "state"}
+    refused: list[str] = []
+
+    def again(event: Mapping[str, Any]) -> None:
+        if event.get("message") == "here":
+            with pytest.raises(DeployError) as error:
+                deploy(programs, **options)
+            refused.append(str(error.value))
+
+    deploy(programs, **options, on_event=again)
+    assert refused
+    assert "another deploy is at work" in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [("state", "can't be kept"), ("state/up/dev.json", "not a state this version can read")],
+)
+def test_a_state_that_cannot_be_used_is_said_to_be_so(
+    emulator: Emulator, tmp_path: Path, project: Callable[[str, str], Program], broken: str, words: str
+) -> None:
+    file = tmp_path / broken
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{")
+    with pytest.raises(DeployError, match=words):
+        deploy([project("up", UP)], endpoint=emulator.endpoint, state_dir=tmp_path / "state")
 
 
 def test_an_emulator_that_is_gone_is_said_to_be_gone(tmp_path: Path, project: Callable[[str, str], Program]) -> None:

@@ -47,6 +47,10 @@ class ResourceError(Exception):
     """Something a user can act on: what could not be done and, where AWS refused it, AWS's words."""
 
 
+class FailedError(Exception):
+    """Something is not going to be done, for a reason that everybody has been told already."""
+
+
 class UnknownTypeError(ResourceError):
     def __init__(self, token: str) -> None:
         super().__init__(f"resource type {token} is not known to the embedded AWS; add it in lib/local/types")
