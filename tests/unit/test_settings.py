@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
 
-from lib import settings
+from lib import program, settings
 from lib.settings import Settings, SettingsError
 from lib.tap_stack import TapStack, TapStackArgs
 from tests import kit
@@ -325,3 +326,32 @@ def test_every_setting_is_used_by_the_programs() -> None:
     elsewhere = {"region", "gateway"}
     unread = {field.name for field in dataclasses.fields(Settings) if field.init} - read - elsewhere
     assert not unread, "a setting that changes nothing"
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = (kit.ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w:]+)` \| (.+?) \|", text, re.MULTILINE))
+
+    def shown(value: Any) -> str:
+        if value is None:
+            return "none"
+        return f"`{json.dumps(value) if isinstance(value, bool | tuple | int) else value}`"
+
+    wanted = {}
+    for field in dataclasses.fields(Settings):
+        if field.init:
+            key = settings._key(field.name)
+            wanted[key if ":" in key else f"tap:{key}"] = shown(field.default)
+    wanted["tap:environmentSuffix"] = "the stack's name"
+    assert rows == wanted
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_committed_configuration_repeats_no_default(stack: str) -> None:
+    """A line that repeats a default hides the differences between the environments."""
+    given = {key: value for key, value in program.Program(kit.ROOT).config(stack).items() if key.startswith("tap:")}
+    found: list[Settings] = []
+    kit.recorded(lambda: found.append(Settings.load()), **{key.removeprefix("tap:"): given[key] for key in given})
+    names = {f"tap:{settings._key(field.name)}": field.name for field in dataclasses.fields(Settings)}
+    repeated = [key for key in given if getattr(found[0], names[key]) == getattr(Settings(), names[key])]
+    assert not repeated
