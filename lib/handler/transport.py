@@ -9,7 +9,8 @@ import _ssl
 import _thread
 import select
 from time import monotonic
-from urllib.parse import urlsplit
+
+from lib.handler import roots
 
 TYPE_CHECKING = False  # what `typing` says too, without importing it in INIT
 if TYPE_CHECKING:
@@ -38,22 +39,29 @@ class Host:
     """A host and the connections kept open to it; safe to use from several threads."""
 
     def __init__(self, url: str):
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        scheme, _, rest = url.partition("://")
+        authority, _, path = rest.partition("/")
+        authority = authority.rpartition("@")[2]
+        if authority[:1] == "[":
+            name, _, port = authority[1:].partition("]")
+            port = port[1:]
+        else:
+            name, _, port = authority.partition(":")
+        if scheme not in {"http", "https"} or not name or not (port or "0").isdigit():
             raise ValueError("an endpoint is http://host[:port] or https://host[:port]")
-        self.path = parts.path.rstrip("/") + "/"
-        self.header = parts.netloc.rpartition("@")[2]
-        self._tls = parts.scheme == "https"
-        self._name = parts.hostname
-        self._port = parts.port or (443 if self._tls else 80)
+        self.path = f"/{path}/" if (path := path.rstrip("/")) else "/"
+        self.header = authority
+        self._tls = scheme == "https"
+        self._name = name
+        self._port = int(port or (443 if self._tls else 80))
         self._context: "Any" = None
-        self._system_roots = False
+        self._trusted = 0
         self._idle: "list[_Connection]" = []
 
     def exchange(self, message: bytes, deadline: float, has_body: bool = True) -> tuple[int, bytes, bytes]:
         """Send one whole request and return (status, head, body) before `deadline` (of `time.monotonic`).
 
-        `has_body` is false for HEAD. Raises `UnsentError` or `LostError`.
+        The head is in lower case. `has_body` is false for HEAD. Raises `UnsentError` or `LostError`.
         """
         connection = self._reuse()
         reused = connection is not None
@@ -69,7 +77,7 @@ class Host:
                 self.close()
                 return self.exchange(message, deadline, has_body)
             raise UnsentError(str(error)) from error
-        reply = _Reply(connection, deadline)
+        reply = Reply(connection, deadline)
         try:
             answer = reply.read(has_body)
         except (OSError, ValueError) as error:
@@ -108,10 +116,10 @@ class Host:
                     connection.secure(self._trust(), self._name)
             except _ssl.SSLCertVerificationError:
                 connection.close()
-                if self._system_roots:
+                if self._trusted == 2:
                     raise
-                # Not an AWS endpoint, or one that moved to other roots: trust what the system trusts.
-                self._system_roots, self._context = True, None
+                self._trusted += 1
+                self._context = None
                 return self.connect(deadline)
             except OSError as failure:
                 connection.close()
@@ -124,16 +132,18 @@ class Host:
         raise error
 
     def _trust(self) -> "Any":
-        """Return the TLS context, made when it is first needed; it verifies the chain and the host's name."""
+        """Return the TLS context, made when it is first needed; it verifies the chain and the host's name.
+
+        It trusts the root that AWS endpoints chain to today; then, if that was not it, all five of Amazon's; then, for
+        what is not AWS, whatever the system trusts.
+        """
         if self._context is None:
             context = _ssl._SSLContext(_ssl.PROTOCOL_TLS_CLIENT)  # noqa: SLF001 - docs/adr/0021
             context.minimum_version = _ssl.PROTO_TLSv1_2
-            if self._system_roots:
+            if self._trusted == 2:
                 context.set_default_verify_paths()
             else:
-                from lib.handler.roots import AMAZON_TRUST
-
-                context.load_verify_locations(cadata=AMAZON_TRUST)
+                context.load_verify_locations(cadata=roots.FIRST + roots.OTHERS * self._trusted)
             self._context = context
         return self._context
 
@@ -174,7 +184,7 @@ class _Connection(_socket.socket):
         self.settimeout(left)
 
 
-class _Reply:
+class Reply:
     """Reads one HTTP/1.1 reply; `keep` says whether the connection can carry another."""
 
     def __init__(self, connection: _Connection, deadline: float):
@@ -189,84 +199,48 @@ class _Reply:
             while (end := self.data.find(b"\r\n\r\n")) < 0:
                 if len(self.data) > MAX_HEAD:
                     raise ValueError("the reply's head has no end")
-                self._more()
-            head, self.data = self.data[:end], self.data[end + 4 :]
-            if head[:7] != b"HTTP/1.":
+                self.more()
+            head, self.data = self.data[:end].lower(), self.data[end + 4 :]
+            if head[:7] != b"http/1.":
                 raise ValueError("the reply is not HTTP/1")
             status = int(head[9:12])
         length = field(head, b"content-length")
-        self.keep = head[7:8] == b"1" and field(head, b"connection").lower() != b"close"
+        self.keep = head[7:8] == b"1" and field(head, b"connection") != b"close"
         if not has_body or status in {204, 304}:
-            body = b""
-        elif field(head, b"transfer-encoding").lower() == b"chunked":
-            return status, head, self._chunked()
-        elif length:
-            body = self._take(int(length))
-        else:
-            return status, head, self._rest()
-        if self.data:  # more than was announced: whose is it?
-            self.keep = False
+            length = b"0"
+        elif not length or field(head, b"transfer-encoding"):
+            from lib.handler import unframed  # no AWS service this package talks to answers like that
+
+            return status, head, unframed.read(self, head)
+        body = self.take(int(length))
+        self.keep = self.keep and not self.data  # more than was announced: whose is it?
         return status, head, body
 
-    def _more(self) -> None:
+    def more(self) -> None:
         self.connection.until(self.deadline)
         data = self.connection.read(65_536)
         if not data:
             raise ConnectionResetError("closed before the end of the reply")
         self.data = self.data + data if self.data else data
 
-    def _take(self, length: int) -> bytes:
+    def take(self, length: int) -> bytes:
         if not 0 <= length <= MAX_BODY:
             raise ValueError("the reply's length is out of bounds")
         if len(self.data) < length:
             parts, got = [self.data], len(self.data)
             while got < length:
                 self.data = b""
-                self._more()
+                self.more()
                 parts.append(self.data)
                 got += len(self.data)
             self.data = b"".join(parts)
         taken, self.data = self.data[:length], self.data[length:]
         return taken
 
-    def _chunked(self) -> bytes:
-        parts: list[bytes] = []
-        got = 0
-        while True:
-            size = int(self._line().partition(b";")[0], 16)
-            if size == 0:
-                while self._line():  # trailers
-                    pass
-                self.keep = self.keep and not self.data
-                return b"".join(parts)
-            got += size
-            if got > MAX_BODY:
-                raise ValueError("the reply's length is out of bounds")
-            parts.append(self._take(size))
-            if self._line():
-                raise ValueError("a chunk is longer than it said")
-
-    def _line(self) -> bytes:
-        while (end := self.data.find(b"\r\n")) < 0:
-            if len(self.data) > MAX_HEAD:
-                raise ValueError("a line of the reply has no end")
-            self._more()
-        line, self.data = self.data[:end], self.data[end + 2 :]
-        return line
-
-    def _rest(self) -> bytes:
-        self.keep = False
-        try:
-            while len(self.data) <= MAX_BODY:
-                self._more()
-        except ConnectionResetError:
-            return self.data
-        raise ValueError("the reply's length is out of bounds")
-
 
 def field(head: bytes, name: bytes) -> bytes:
-    """Return the value of a header of a reply (its name in lower case), or b"" without one."""
-    start = head.lower().find(b"\r\n" + name + b":")
+    """Return the value of a header of a reply, or b"" without one; all of it is in lower case."""
+    start = head.find(b"\r\n" + name + b":")
     if start < 0:
         return b""
     start += len(name) + 3

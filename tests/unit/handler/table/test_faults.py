@@ -284,7 +284,23 @@ def test_the_endpoint_is_what_the_environment_says(
     assert Table("t", region).host.header == host
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x", "https://", ""])
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("http://a", ("a", 80, "a", "/")),
+        ("https://a.b/", ("a.b", 443, "a.b", "/")),
+        ("https://a:8443/x/y/", ("a", 8443, "a:8443", "/x/y/")),
+        ("http://user:word@a:1", ("a", 1, "a:1", "/")),
+        ("http://[::1]:4566/", ("::1", 4566, "[::1]:4566", "/")),
+        ("http://[::1]", ("::1", 80, "[::1]", "/")),
+    ],
+)
+def test_an_endpoint_has_a_name_a_port_a_host_header_and_a_path(url: str, parts: tuple[str, int, str, str]) -> None:
+    host = transport.Host(url)
+    assert (host._name, host._port, host.header, host.path) == parts
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x", "https://", "", "http://a:b", "http://:80"])
 def test_an_endpoint_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="an endpoint is"):
         transport.Host(url)
@@ -312,13 +328,19 @@ class TestTls:
         finally:
             table.host.close()
 
-    def test_the_five_roots_are_enough(
-        self, secure: TableServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("place", "connections"), [("FIRST", 1), ("OTHERS", 2)])
+    def test_amazons_roots_are_enough(
+        self,
+        secure: TableServer,
+        authority: trustme.CA,
+        monkeypatch: pytest.MonkeyPatch,
+        place: str,
+        connections: int,
     ) -> None:
-        monkeypatch.setattr(roots, "AMAZON_TRUST", authority.cert_pem.bytes().decode())
+        monkeypatch.setattr(roots, place, authority.cert_pem.bytes().decode())
         monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent")
         assert self.get(secure) == {}
-        assert secure.connections == 1
+        assert secure.connections == connections
 
     def test_the_system_bundle_is_the_second_choice(
         self, secure: TableServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -337,7 +359,7 @@ class TestTls:
     def test_a_certificate_of_another_host_is_refused(
         self, secure: TableServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(roots, "AMAZON_TRUST", authority.cert_pem.bytes().decode())
+        monkeypatch.setattr(roots, "FIRST", authority.cert_pem.bytes().decode())
         secure.url = secure.url.replace("localhost", "127.0.0.1")
         with pytest.raises(TableError, match="certificate"):
             self.get(secure)
@@ -347,9 +369,20 @@ class TestTls:
     def test_a_fault_under_tls_is_survived(
         self, secure: TableServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
-        monkeypatch.setattr(roots, "AMAZON_TRUST", authority.cert_pem.bytes().decode())
+        monkeypatch.setattr(roots, "FIRST", authority.cert_pem.bytes().decode())
         secure.faults.append(fault)
         assert self.get(secure, seconds(fault)) == {}
+
+    def test_a_big_item_goes_both_ways_under_tls(
+        self, secure: TableServer, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(roots, "FIRST", authority.cert_pem.bytes().decode())
+        table = Table(secure.table.name, "us-east-1", secure.url)
+        item = {**KEY, "big": {"S": "é" * 190_000}}
+        table.request("PutItem", {"Item": item}, time.monotonic() + LONG)
+        assert table.request("GetItem", {"Key": KEY}, time.monotonic() + LONG) == {"Item": item}
+        assert secure.connections == 1
+        table.host.close()
 
     def test_a_handshake_that_hangs_ends_in_time(self, secure: TableServer) -> None:
         secure.refuse_handshake = True
@@ -358,7 +391,7 @@ class TestTls:
 
     def test_the_roots_are_amazons(self) -> None:
         ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        ours.load_verify_locations(cadata=roots.AMAZON_TRUST)
+        ours.load_verify_locations(cadata=roots.FIRST + roots.OTHERS)
         subjects: list[Any] = [root["subject"] for root in ours.get_ca_certs()]
         names = {value for subject in subjects for ((name, value),) in subject if name == "commonName"}
         assert names == {
