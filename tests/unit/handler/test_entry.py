@@ -30,11 +30,7 @@ print("LATER", json.dumps(sorted(set(sys.modules) - loaded)))
 def run(events: list[Any], **environment: str) -> tuple[list[dict[str, Any]], list[str], str]:
     """Return the answers, what was imported after INIT, and what was logged."""
     base = {name: value for name, value in os.environ.items() if name in {"PATH", "LD_LIBRARY_PATH", "SystemRoot"}}
-    credentials = {
-        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI",
-        "AWS_REGION": "us-east-1",
-    }
+    base.update(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI", AWS_REGION="us-east-1")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM],
         input=json.dumps(events),
@@ -46,10 +42,8 @@ def run(events: list[Any], **environment: str) -> tuple[list[dict[str, Any]], li
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    out = {
-        line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in done.stdout.splitlines() if not line.startswith("{")
-    }
-    return json.loads(out["ANSWERS"]), json.loads(out["LATER"]), done.stdout
+    *_, answers, later = done.stdout.splitlines()
+    return json.loads(answers[len("ANSWERS ") :]), json.loads(later[len("LATER ") :]), done.stdout
 
 
 def test_init_opens_the_connection_and_requests_import_nothing() -> None:
