@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import pulumi
 
+from lib.components.api_key import ApiKey, ApiKeyArgs
+from lib.components.domain import Domain, DomainArgs
+from lib.components.firewall import Firewall, FirewallArgs
 from lib.components.function import Function, FunctionArgs, Statement
 from lib.components.monitoring import Monitoring, MonitoringArgs, any_sum, slow
 from lib.components.rest_api import RestApi, RestApiArgs
@@ -81,16 +84,25 @@ def compute(settings: Settings, upstream: DataOutputs, opts: pulumi.ResourceOpti
 
 
 def api(settings: Settings, upstream: ComputeOutputs, opts: pulumi.ResourceOptions | None = None) -> ApiOutputs:
-    """Make the REST API in front of the upstream function."""
+    """Make the REST API in front of the upstream function, and what the settings put in front of that."""
+    if settings.production and settings.authorization == "NONE":
+        pulumi.log.warn(
+            "ANYONE who finds its URL may read and change production's items: tap:authorization is NONE. "
+            "Set it to AWS_IAM, API_KEY or COGNITO (docs/security-options.md)."
+        )
+    name = f"{settings.environment_suffix}-items-api"
     rest = RestApi(
         "items-api",
         RestApiArgs(
-            name=f"{settings.environment_suffix}-items-api",
+            name=name,
             routes=ITEMS,
             function_name=upstream.lambda_function_name,
             function_invoke_arn=upstream.lambda_invoke_arn,
             throttle_rate=settings.throttle_rate,
             throttle_burst=settings.throttle_burst,
+            authorization=settings.authorization,
+            cognito_user_pool_arn=settings.cognito_user_pool_arn,
+            execute_api_endpoint=settings.domain_name is None,
             cors_origins=settings.cors_origins,
             cors_credentials=settings.cors_credentials,
             log_retention_days=settings.log_retention_days,
@@ -102,7 +114,23 @@ def api(settings: Settings, upstream: ComputeOutputs, opts: pulumi.ResourceOptio
         ),
         opts,
     )
-    return ApiOutputs(api_rest_id=rest.id, api_stage=rest.stage, api_url=rest.url)
+    url = rest.url
+    if settings.authorization == "API_KEY":
+        key = ApiKeyArgs(name=f"{name}-key", api_id=rest.id, stage=rest.stage, tags=settings.all_tags)
+        ApiKey("items-api-key", key, opts)
+    if settings.waf:
+        firewall = FirewallArgs(name=f"{name}-firewall", stage_arn=rest.stage_arn, tags=settings.all_tags)
+        Firewall("items-api-firewall", firewall, opts)
+    if settings.certificate_arn and settings.domain_name:
+        domain = DomainArgs(
+            domain_name=settings.domain_name,
+            certificate_arn=settings.certificate_arn,
+            api_id=rest.id,
+            stage=rest.stage,
+            tags=settings.all_tags,
+        )
+        url = Domain("items-api-domain", domain, opts).url
+    return ApiOutputs(api_rest_id=rest.id, api_stage=rest.stage, api_url=url)
 
 
 def monitoring(

@@ -37,7 +37,10 @@ class RestApiArgs:
     function_invoke_arn: pulumi.Input[str]
     throttle_rate: int
     throttle_burst: int
-    authorization: Literal["NONE", "AWS_IAM"] = "NONE"
+    authorization: Literal["NONE", "AWS_IAM", "API_KEY", "COGNITO"] = "NONE"
+    cognito_user_pool_arn: str | None = None
+    # Off where the API has a domain of its own, so that nobody goes around it.
+    execute_api_endpoint: bool = True
     cors_origins: Sequence[str] = ("*",)
     cors_credentials: bool = False
     log_retention_days: int
@@ -55,6 +58,7 @@ class RestApi(pulumi.ComponentResource):
     stage: pulumi.Output[str]
     url: pulumi.Output[str]
     execution_arn: pulumi.Output[str]
+    stage_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: RestApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tap:rest_api:RestApi", name, None, opts)
@@ -64,9 +68,11 @@ class RestApi(pulumi.ComponentResource):
             name,
             name=args.name,
             endpoint_configuration=apigateway.RestApiEndpointConfigurationArgs(types="REGIONAL"),
+            disable_execute_api_endpoint=None if args.execute_api_endpoint else True,
             tags=tags,
             opts=mine,
         )
+        authorized = _authorized(name, args, api, mine)
 
         resources: dict[str, pulumi.Output[str]] = {"": api.root_resource_id, "/": api.root_resource_id}
         methods: list[pulumi.Resource] = []
@@ -77,8 +83,10 @@ class RestApi(pulumi.ComponentResource):
             for verb in verbs:
                 label = f"{name}-{verb}{_label(path)}"
                 # A browser sends its preflight without credentials.
-                authorization = "NONE" if verb == "OPTIONS" else args.authorization
-                method_inputs: dict[str, Any] = {"http_method": verb, "authorization": authorization}
+                method_inputs: dict[str, Any] = {
+                    "http_method": verb,
+                    **({"authorization": "NONE"} if verb == "OPTIONS" else authorized),
+                }
                 method = apigateway.Method(label, rest_api=api.id, resource_id=resource_id, **method_inputs, opts=mine)
                 integration_inputs: dict[str, Any] = {"type": "AWS_PROXY", "integration_http_method": "POST"}
                 integration = apigateway.Integration(
@@ -173,9 +181,30 @@ class RestApi(pulumi.ComponentResource):
         self.stage = stage.stage_name
         self.url = stage.invoke_url
         self.execution_arn = api.execution_arn
+        self.stage_arn = stage.arn
         self.register_outputs(
             {"id": self.id, "stage": self.stage, "url": self.url, "execution_arn": self.execution_arn}
         )
+
+
+def _authorized(name: str, args: RestApiArgs, api: apigateway.RestApi, opts: pulumi.ResourceOptions) -> dict[str, Any]:
+    """Return the inputs of a method that say who may call it, having made the authorizer if there has to be one."""
+    if args.authorization == "API_KEY":
+        return {"authorization": "NONE", "api_key_required": True}
+    if args.authorization != "COGNITO":
+        return {"authorization": args.authorization}
+    if args.cognito_user_pool_arn is None:
+        raise ValueError("authorization COGNITO needs the ARN of a user pool")
+    authorizer = apigateway.Authorizer(
+        name,
+        rest_api=api.id,
+        name=args.name,
+        type="COGNITO_USER_POOLS",
+        provider_arns=[args.cognito_user_pool_arn],
+        identity_source="method.request.header.Authorization",
+        opts=opts,
+    )
+    return {"authorization": "COGNITO_USER_POOLS", "authorizer_id": authorizer.id}
 
 
 def _resource(

@@ -309,7 +309,6 @@ def test_the_longest_suffix_fits_every_name_that_is_built_from_it() -> None:
     assert lengths["Role"] == 64, "a shorter limit than needed"
 
 
-@pytest.mark.xfail(reason="authorization, domain and WAF are checked before their resources are built")
 def test_every_setting_is_used_by_the_programs() -> None:
     """A setting that is taken and does nothing is a lie; here each one is read while the system is described."""
     read: set[str] = set()
