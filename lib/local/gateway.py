@@ -33,6 +33,7 @@ PAYLOAD_LIMIT = (
 INVOKE_LIMIT = 6 * 1024 * 1024  # of Lambda, for one synchronous event or result
 # A laptop is not a fleet: more requests than this wait for each other instead of starting one more process each.
 CONCURRENCY = 16
+_SHOWN = 16 * 1024  # bytes of a body in the console
 _STALE_AFTER = 0.5  # seconds; a deployment made by somebody else than the session is served after that
 
 
@@ -300,6 +301,12 @@ def request_id() -> str:
     return str(uuid.uuid4())
 
 
+def _shown(body: bytes) -> str:
+    """As much of a body as is worth remembering."""
+    more = f"\n… {len(body)} bytes" if len(body) > _SHOWN else ""
+    return body[:_SHOWN].decode(errors="replace") + more
+
+
 class Listener:
     """One API on one port, remembering its last exchanges."""
 
@@ -321,7 +328,7 @@ class Listener:
             path=request.path + (f"?{request.query}" if request.query else ""),
             started=time.time(),
             request_headers=request.headers,
-            request_body=(request.body or b"").decode(errors="replace"),
+            request_body=_shown(request.body or b""),
         )
         started = time.perf_counter()
         try:
@@ -336,6 +343,6 @@ class Listener:
             )
         exchange.milliseconds = round((time.perf_counter() - started) * 1000)
         exchange.status, exchange.response_headers = response.status, response.headers
-        exchange.response_body = response.body.decode(errors="replace")
+        exchange.response_body = _shown(response.body)
         self._on_exchange(exchange)
         return response

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -22,11 +24,11 @@ class Report:
         self._live = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self._started: dict[str, float] = {}
         self._moving = False
+        self._writing = threading.RLock()
 
     def say(self, text: str = "") -> None:
         """One or more whole lines."""
-        self._clear()
-        print(text, file=self._stream, flush=True)
+        self._write(text + "\n")
 
     def error(self, text: str) -> None:
         """What went wrong."""
@@ -53,9 +55,8 @@ class Report:
         at = time.strftime("%H:%M:%S", time.localtime(exchange.started))
         colour = _GREEN if exchange.status < 400 else _YELLOW if exchange.status < 500 else _RED
         status = self._paint(colour, str(exchange.status))
-        self.say(f"{at} {exchange.method} {exchange.path} {status} {exchange.milliseconds} ms")
-        for line in exchange.logs:
-            self.say(self._paint(_DIM, f"         {line}"))
+        lines = [f"{at} {exchange.method} {exchange.path} {status} {exchange.milliseconds} ms"]
+        self.say("\n".join(lines + [self._paint(_DIM, f"         {line}") for line in exchange.logs]))
 
     def bold(self, text: str) -> str:
         """The text, emphasized where that is possible."""
@@ -66,15 +67,15 @@ class Report:
 
     def _move(self, text: str) -> None:
         if self._live:
-            self._clear()
             width = os.get_terminal_size(self._stream.fileno()).columns
-            print(text[: width - 1], end="", file=self._stream, flush=True)
-            self._moving = True
+            self._write(text[: width - 1], moving=True)
 
-    def _clear(self) -> None:
-        if self._moving:
-            print("\r\033[K", end="", file=self._stream)
-            self._moving = False
+    def _write(self, text: str, *, moving: bool = False) -> None:
+        # A reader that has gone (`| head`) must not end a session that others use.
+        with self._writing, contextlib.suppress(BrokenPipeError):
+            self._stream.write(("\r\033[K" if self._moving else "") + text)
+            self._stream.flush()
+            self._moving = moving
 
 
 def summary(facts: Mapping[str, Any]) -> str:

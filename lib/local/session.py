@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -226,7 +227,8 @@ class Session:
             exchange.number = self._answered
             self.exchanges.append(exchange)
             at = time.strftime("%H:%M:%S", time.localtime(exchange.started))
-            with self.log_path.open("a", encoding="utf-8") as log:
+            # A request that is answered while the session ends has no place to be written any more.
+            with contextlib.suppress(FileNotFoundError), self.log_path.open("a", encoding="utf-8") as log:
                 print(at, exchange.method, exchange.path, exchange.status, f"{exchange.milliseconds} ms", file=log)
                 for line in exchange.logs:
                     print("  ", line, file=log)
