@@ -10,12 +10,12 @@ class Bucket:
 
     def __init__(self, name: str, region: str) -> None:
         self.name = name
-        self._service = Service("s3", region, f"{name}.s3.{region}.amazonaws.com", "AWS_ENDPOINT_URL_S3")
-        self._place = f"{name}/" if self._service.elsewhere else ""
+        self.service = Service("s3", region, f"{name}.s3.{region}.amazonaws.com", "AWS_ENDPOINT_URL_S3")
+        self._place = f"{name}/" if self.service.elsewhere else ""
 
     def put(self, key: str, body: bytes, deadline: float) -> None:
         """Store a JSON document under `key` (of characters that a path carries as they are), or raise `ServiceError`.
 
         The signature covers the body's digest, so S3 stores what was sent or nothing.
         """
-        self._service.send("PUT", self._place + key, {"content-type": "application/json"}, body, deadline)
+        self.service.send("PUT", self._place + key, {"content-type": "application/json"}, body, deadline)

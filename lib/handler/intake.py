@@ -18,5 +18,7 @@ _machine = StateMachine(_environ.get("STATE_MACHINE_ARN", ""), _region)
 handler = App(INTAKE, Intake(_table, _bucket, _machine, _environ.get("ENVIRONMENT", "")), _environ, _table).handler
 if _table.name:
     _table.warm_up()
+    _bucket.service.warm_up()
+    _machine.service.warm_up()
 gc.collect()
 gc.freeze()

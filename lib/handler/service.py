@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from json import loads
 from time import monotonic, sleep
 
@@ -40,6 +41,12 @@ class Service:
         self.region = region
         self.elsewhere = endpoint is not None
         self.host = transport.Host(endpoint or f"https://{host}")
+
+    def warm_up(self, seconds: float = 3.0) -> None:
+        """Do now, in INIT, what the first request would wait for: the connection, with one exchange over it."""
+        message = transport.message("GET", self.host.path, {"host": self.host.header}, b"")
+        with suppress(OSError):  # the service may not answer yet; requests will say so
+            self.host.exchange(message, monotonic() + seconds)
 
     def send(self, method: str, path: str, headers: dict[str, str], body: bytes, deadline: float) -> bytes:
         """Return the body of a 2xx answer before `deadline` (of `time.monotonic`), or raise `ServiceError`."""

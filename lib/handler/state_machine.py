@@ -12,7 +12,7 @@ class StateMachine:
 
     def __init__(self, arn: str, region: str) -> None:
         self.arn = arn
-        self._service = Service("states", region, f"states.{region}.amazonaws.com", "AWS_ENDPOINT_URL_SFN")
+        self.service = Service("states", region, f"states.{region}.amazonaws.com", "AWS_ENDPOINT_URL_SFN")
 
     def start(self, name: str, text: str, deadline: float) -> str:
         """Start the execution `name` with the JSON document `text`, and return its ARN, or raise `ServiceError`.
@@ -25,7 +25,7 @@ class StateMachine:
         }
         body = dumps({"stateMachineArn": self.arn, "name": name, "input": text}).encode()
         try:
-            return str(loads(self._service.send("POST", "", headers, body, deadline))["executionArn"])
+            return str(loads(self.service.send("POST", "", headers, body, deadline))["executionArn"])
         except ServiceError as error:
             # A running one of the same input is no error; one that has ended, or got another input, is.
             if error.code != "ExecutionAlreadyExists":

@@ -49,7 +49,7 @@ class Host:
                 self.end_headers()
                 self.wfile.write(reply[1].encode())
 
-            do_PUT = do_POST = answer  # noqa: N815 - the server's names
+            do_GET = do_PUT = do_POST = answer  # noqa: N815 - the server's names
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the server's name
                 pass
@@ -81,14 +81,14 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 def bucket(host: Host) -> Iterator[Bucket]:
     made = Bucket("tap-dev-bucket", "us-west-2")
     yield made
-    made._service.host.close()
+    made.service.host.close()
 
 
 @pytest.fixture
 def machine(host: Host) -> Iterator[StateMachine]:
     made = StateMachine(ARN, "us-west-2")
     yield made
-    made._service.host.close()
+    made.service.host.close()
 
 
 def soon() -> float:
@@ -183,6 +183,19 @@ def test_a_host_that_hangs_is_given_up_before_the_deadline(host: Host, bucket: B
         bucket.put("k", b"{}", deadline)
     assert failure.value.problem().status == 503
     assert len(host.requests) == 2, "half of the time is kept for a second attempt"
+
+
+def test_warming_up_leaves_a_connection_for_the_first_request(host: Host, bucket: Bucket) -> None:
+    bucket.service.warm_up()
+    ((method, _, headers, _),) = host.requests
+    assert method == "GET"
+    assert "authorization" not in headers, "it asks for nothing, so it proves nothing"
+    assert len(bucket.service.host._idle) == 1
+
+
+def test_warming_up_survives_a_host_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    Bucket("b", "us-west-2").service.warm_up()
 
 
 def test_without_credentials_nothing_is_sent(host: Host, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
