@@ -66,7 +66,7 @@ def test_the_function_is_in_two_zones_behind_its_own_group(deployed: Deployed, r
     assert group["IpPermissions"] == []
     (rule,) = group["IpPermissionsEgress"]
     assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 443, 443)
-    # To the endpoint's prefix list, which the emulator drops; tests/unit/systems shows it. What counts here: to no address.
+    # To the prefix list of the endpoint, which the emulator drops (tests/unit/systems shows it); so, to no address.
     assert not rule.get("IpRanges")
     assert not rule.get("Ipv6Ranges")
 
