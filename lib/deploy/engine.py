@@ -87,6 +87,15 @@ class Engine:
             raise Refused(self._failure(target, done, "its state can't be read"))
         return State.parse(done.stdout)
 
+    def replace_state(self, target: Target, state: State) -> None:
+        """Put another state in the place of the stack's own."""
+        with tempfile.TemporaryDirectory(prefix="tap-deploy-") as scratch:
+            path = Path(scratch, "state.json")
+            state.save(path)
+            done = self.query(target, "stack", "import", "--file", str(path))
+        if done.returncode:
+            raise Refused(self._failure(target, done, "its state can't be replaced"))
+
     def create(self, target: Target) -> None:
         """Make the empty stack, without selecting it: what `pulumi up` by hand works on is the user's choice."""
         done = self._run(["stack", "init", target.stack(self.env), "--no-select"], target.directory)

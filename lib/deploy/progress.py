@@ -105,8 +105,8 @@ class Progress:
         inputs = (state.inputs if state else None) or {}
         keys = list(meta.keys or meta.diffs or [])
         protected = bool(meta.old and meta.old.protect)
-        self.steps.append(Change(meta.op, meta.urn, meta.type, keys, physical_name(meta.type, inputs), protected))
-        self.in_flight[meta.urn] = meta.op
+        self.steps.append(Change(meta.op.value, meta.urn, meta.type, keys, physical_name(meta.type, inputs), protected))
+        self.in_flight[meta.urn] = str(meta.op.value)
         if self.phase == "preview" and meta.op in _COUNTED:
             self.changes[_COUNTED[meta.op]] += 1
         self._tell(meta, "started")
@@ -146,7 +146,7 @@ class Progress:
             ResourceChanged(
                 stack=self.stack,
                 phase=self.phase,
-                operation=meta.op,
+                operation=meta.op.value,
                 status=status,
                 urn=meta.urn,
                 type=meta.type,

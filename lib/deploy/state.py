@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,25 @@ class State:
         """Resources whose creation was interrupted, each with the id it has if it came to be and that can be told."""
         begun = [operation["resource"] for operation in self.pending if operation["type"] == "creating"]
         return {resource["urn"]: import_id(resource["type"], resource.get("inputs") or {}) for resource in begun}
+
+    def resolved(self, imports: Mapping[str, str], cleared: AbstractSet[str]) -> State:
+        """The state once it is known how interrupted creations ended: those in `imports` came to be, with these ids.
+
+        The engine has options for this, but what it is told to import it forgets in the refresh that follows.
+        """
+        exported = copy.deepcopy(dict(self.exported))
+        deployment = exported["deployment"]
+        pending = []
+        for operation in self.pending:
+            resource = operation["resource"]
+            if operation["type"] != "creating" or resource["urn"] not in cleared | imports.keys():
+                pending.append(operation)
+            elif ident := imports.get(resource["urn"]):
+                # What it lacks beside its id, the refresh reads from AWS.
+                adopted = {**resource, "id": ident, "outputs": resource.get("inputs") or {}}
+                deployment.setdefault("resources", []).append(adopted)
+        deployment["pending_operations"] = pending
+        return State(exported)
 
     @property
     def deployed(self) -> bool:

@@ -11,7 +11,7 @@ from lib.deploy.preflight import Surroundings, held, missing_keys
 from lib.deploy.progress import Progress
 from lib.deploy.run import Result
 from lib.deploy.session import Session
-from lib.deploy.state import masked, short
+from lib.deploy.state import State, masked, short
 from lib.deploy.targets import Target
 
 
@@ -90,12 +90,17 @@ def refresh(session: Session) -> Exit:
     session.refuse([*around.findings, *_unresolved(session, around)])
     session.ask({})
     targets = [target for target in session.targets if target.stack(session.env) in around.existing]
-    session.work(
-        "refresh",
-        targets,
-        lambda target: session.change(target, "refresh", ["refresh", *_resolutions(session, target, around)])[0],
-    )
+    session.work("refresh", targets, lambda target: _refresh(session, target, around.state(target)))
     return session.end()
+
+
+def _refresh(session: Session, target: Target, state: State) -> Result:
+    told = {urn: ident for urn, ident in session.options.import_pending.items() if urn in state.creating}
+    cleared = session.options.clear_pending & state.creating.keys()
+    if told or cleared:
+        state.save(session.directory / f"{target.name}.before.resolving.json")
+        session.engine.replace_state(target, state.resolved(told, cleared))
+    return session.change(target, "refresh", ["refresh"])[0]
 
 
 def _unresolved(session: Session, around: Surroundings) -> list[Finding]:
@@ -114,17 +119,6 @@ def _unresolved(session: Session, around: Surroundings) -> list[Finding]:
             command = f"look in AWS, then: {session.command()}{options}"
             findings.append(Finding(exit=Exit.PENDING, stack=target.name, what=what, next=command))
     return findings
-
-
-def _resolutions(session: Session, target: Target, around: Surroundings) -> list[str]:
-    creating = around.state(target).creating
-    arguments = []
-    for urn, ident in session.options.import_pending.items():
-        if urn in creating:
-            arguments += ["--import-pending-creates", urn, "--import-pending-creates", ident]
-    if session.options.clear_pending & creating.keys():  # all that are left: every one has been named
-        arguments.append("--clear-pending-creates")
-    return arguments
 
 
 def drift(session: Session) -> Exit:

@@ -204,12 +204,13 @@ def first_event(process: subprocess.Popen[str], wanted: Callable[[Mapping[str, A
         seen.append(json.loads(line))
         if wanted(seen[-1]):
             return seen
-    pytest.fail(f"the run ended before the event came: {seen[-3:]}\n{process.stderr and process.stderr.read()}")
+    pytest.fail(f"the run ended before the event came: {seen}\n{process.stderr and process.stderr.read()}")
 
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    threads = Path(f"/proc/{pid}/task").iterdir()  # each thread has the children that it started
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
 
 
 def get(url: str) -> tuple[int, dict[str, Any]]:
