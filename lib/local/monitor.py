@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -49,6 +49,7 @@ class _Step:
     aws: Aws
     resource: Resource
     news: Values
+    given: frozenset[str]  # what the program says itself; the rest of `news` comes from the check
 
 
 class Monitor:
@@ -188,7 +189,7 @@ class Monitor:
         resource = self._frame(request, urn, source, custom=True)
         # What the check added is not secret; what the program gave keeps its mark.
         resource.inputs = {key: wire.get(key, value) for key, value in news.items()}
-        step = _Step(request, type_, aws, resource, news)
+        step = _Step(request, type_, aws, resource, news, frozenset(wire))
         if old is None:
             self._create(step, "created")
             return resource
@@ -243,6 +244,10 @@ class Monitor:
         if first or old.tainted:
             self._clear_the_way(old)
             self._delete(old)
+        # Checked again as if it were new, because a name made for the old one is not the replacement's.
+        news = step.type.check(step.aws, request.name, {k: v for k, v in step.news.items() if k in step.given}, {})
+        step.resource.inputs = {k: step.resource.inputs[k] if k in step.given else v for k, v in news.items()}
+        step = replace(step, news=news)
         old.doomed = not (first or old.tainted)
         try:
             self._create(step, "replaced")

@@ -158,6 +158,43 @@ def test_a_name_in_use_forces_the_deletion_first(stack: Deployer) -> None:
     assert [event["result"] for event in stack.events if event["event"] == "resource"] == ["deleted", "replaced"]
 
 
+def test_a_replacement_gets_a_name_of_its_own_where_the_program_gives_none(stack: Deployer) -> None:
+    def role(path: str) -> Code:
+        return does(lambda: iam.Role("r", path=path, assume_role_policy=TRUST))
+
+    stack.up(role("/"))
+    old = stack.live("r").id
+    stack.up(role("/other/"))
+    assert [event["result"] for event in stack.events if event["event"] == "resource"] == ["replaced", "deleted"]
+    assert stack.live("r").id != old
+    assert stack.live("r").inputs["name"] == stack.live("r").id
+    assert stack.up(role("/other/")) == {}
+
+
+def test_a_replacement_in_the_same_place_is_not_deleted_with_the_old_one(stack: Deployer) -> None:
+    def code(type_: str) -> Code:
+        def run() -> None:
+            api = aws.apigateway.RestApi("api", name=stack.unique)
+            at: dict[str, Any] = {"rest_api": api.id, "resource_id": api.root_resource_id, "http_method": "GET"}
+            method = aws.apigateway.Method("method", **at, authorization="NONE")
+            uri = "https://example.com" if type_ == "HTTP_PROXY" else None
+            verb = "GET" if type_ == "HTTP_PROXY" else None
+            options = pulumi.ResourceOptions(depends_on=[method])
+            aws.apigateway.Integration("i", **at, type=type_, uri=uri, integration_http_method=verb, opts=options)
+
+        return run
+
+    stack.up(code("MOCK"))
+    stack.up(code("HTTP_PROXY"))
+    assert [event["result"] for event in stack.events if event.get("name") == "i" and "result" in event] == [
+        "deleted",
+        "replaced",
+    ]
+    where = {key: stack.live("i").inputs[key] for key in ("restApi", "resourceId", "httpMethod")}
+    names = {"restApiId": where["restApi"], "resourceId": where["resourceId"], "httpMethod": where["httpMethod"]}
+    assert stack.aws.call("apigateway", "get_integration", **names)["type"] == "HTTP_PROXY"
+
+
 def test_what_dies_with_a_resource_is_made_anew_with_it(stack: Deployer) -> None:
     def code(path: str) -> Code:
         def run() -> None:

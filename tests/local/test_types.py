@@ -16,7 +16,9 @@ import boto3
 import grpc
 import jmespath
 import pytest
+from pulumi._types import resource_types
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.rpc import deserialize_properties, translate_output_properties
 
 from lib.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 from lib.local.provider import Provider, serve
@@ -24,6 +26,7 @@ from lib.local.types import TYPES, find
 from lib.local.types.archive import ARCHIVE, ASSET, SIGNATURE, hashed
 from lib.local.types.core import UNKNOWN, Aws, Diff, RefusedError, ResourceError, UnknownInputError, Values
 from lib.local.types.values import decode, encode
+from tests.unit.local_types.test_against_pulumi_aws import promised, sdk
 
 pytestmark = pytest.mark.local
 
@@ -1215,6 +1218,10 @@ class World:
     def make(self, name: str, token: str, inputs: Values) -> tuple[str, Values, Values]:
         checked = self.driver.check(token, self.fill(inputs), {})
         resource_id, outputs = self.driver.create(token, checked)
+        assert {key for key in promised(token) if outputs.get(key) is None} == set(), (
+            "a program that reads it gets None"
+        )
+        readable(token, outputs)
         self._made.append((token, resource_id, outputs))
         self._outputs[name] = {**outputs, "id": resource_id}
         return resource_id, checked, outputs
@@ -1242,6 +1249,14 @@ def world(emulator: Emulator, driver: Driver, types_aws: Aws) -> Iterator[World]
     world = World(emulator, driver, types_aws)
     yield world
     world.clear()
+
+
+def readable(token: str, outputs: Values) -> None:
+    """Read the outputs as the SDK does for a program; it raises for a list where it wants a text, and the like."""
+    cls, _ = sdk(token)
+    kinds = resource_types(cls)
+    for key, value in deserialize_properties(encode(outputs)).items():
+        translate_output_properties(value, lambda name: name, kinds.get(key), transform_using_type_metadata=True)
 
 
 def given(inputs: Values) -> Values:
@@ -1301,6 +1316,36 @@ def test_a_resource_is_made_read_back_changed_and_deleted(case: Case, world: Wor
     gone = driver.read(token, resource_id, news, state)
     assert gone is None or token in ALWAYS_THERE, "what was deleted must not be found"
     driver.delete(token, resource_id, state)  # and deleting it again is no error
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in some inputs whose value a preview may not know."""
+    if path:
+        yield path
+    if isinstance(value, dict) and SIGNATURE not in value:
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from places(inner, (*path, index))
+
+
+def unknown_at(value: Any, path: tuple[Any, ...]) -> Any:
+    if not path:
+        return UNKNOWN
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = unknown_at(value[path[0]], path[1:])
+    return copy
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.token.rpartition(':')[0]} {case.label}".strip())
+def test_a_preview_may_not_know_any_of_the_inputs(case: Case, types_aws: Aws) -> None:
+    type_ = find(case.token)
+    olds = type_.check(types_aws, "logical", hashed(case.inputs), {})
+    for path in places(case.inputs):
+        inputs = type_.check(types_aws, "logical", unknown_at(hashed(case.inputs), path), {})
+        assert path[0] in type_.diff(olds, inputs).changed
+        assert type_.planned(inputs)
 
 
 def test_every_type_has_a_case() -> None:

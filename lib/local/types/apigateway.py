@@ -52,6 +52,9 @@ class Patched(Type):
         for key, value in real.items():
             if isinstance(value, str) and (member := members.get(self.fields[key].api)) is not None:
                 real[key] = scalar(value, member.type_name)
+        if isinstance(endpoint := real.get("endpointConfiguration"), dict) and endpoint.get("types"):
+            # A list of one in the API, and one in Pulumi.
+            real["endpointConfiguration"] = {**endpoint, "types": endpoint["types"][0]}
         return real
 
 
@@ -321,7 +324,6 @@ class Stage(Patched):
     delete_call = "delete_stage"
     tagging = TAGGING
     tag_target = outputs["arn"]
-    delete_first = True
 
     def check(self, aws: Aws, name: str, news: Values, olds: Values) -> Values:
         inputs = super().check(aws, name, news, olds)

@@ -1,6 +1,6 @@
 """API Gateway, HTTP (v2)."""
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal, settled
 
 TAGGING = Tagging("get_tags", "tag_resource", "untag_resource", "ResourceArn", map=True)
 
@@ -114,10 +114,10 @@ class Stage(Type):
     update_call = "update_stage"
     delete_call = "delete_stage"
     tagging = TAGGING
-    delete_first = True
 
     def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
         params = super().request(aws, operation, inputs, only)
+        inputs = settled(inputs)
         if inputs.get("routeSettings"):
             shape = aws.model(self.service, operation).input_shape.members["RouteSettings"].value
             params["RouteSettings"] = {

@@ -1,6 +1,6 @@
 """CloudWatch's log groups, alarms and dashboards."""
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal, settled
 
 
 class LogGroup(Type):
@@ -97,8 +97,8 @@ class MetricAlarm(Type):
 
     def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
         params = super().request(aws, operation, inputs, only)
-        if inputs.get("dimensions"):
-            params["Dimensions"] = pairs(inputs["dimensions"])
+        if dimensions := settled(inputs).get("dimensions"):
+            params["Dimensions"] = pairs(dimensions)
         return params
 
     def read(self, aws: Aws, known: Values) -> Values | None:

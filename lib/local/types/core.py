@@ -284,9 +284,19 @@ class Type:
             if canonical(field, olds.get(key)) != canonical(field, news.get(key))
         }
         replaces = {key for key in changed if self.fields[key].new}
-        # As the real provider: a resource that keeps a name which the user chose cannot stand beside its replacement.
-        keeps_name = bool(self.name) and self.name not in changed and self.name not in news.get("__defaults", ())
-        return Diff(frozenset(changed), frozenset(replaces), bool(replaces) and (self.delete_first or keeps_name))
+        return Diff(frozenset(changed), frozenset(replaces), bool(replaces) and self._in_the_way(olds, news))
+
+    def _in_the_way(self, olds: Values, news: Values) -> bool:
+        """Whether the replacement can't stand beside what it replaces: it would have the same identifier or name.
+
+        A name that was made here is no obstacle, because the replacement gets another one.
+        """
+        if self.delete_first:
+            return True
+        if self.name:
+            return olds.get(self.name) == news.get(self.name) and self.name not in news.get("__defaults", ())
+        made_by_aws = "{out" in self.identity or "{id}" in self.identity
+        return not made_by_aws and fill(self.identity, olds) == fill(self.identity, news)
 
     def planned(self, inputs: Values, olds: Values | None = None, changed: frozenset[str] = frozenset()) -> Values:
         """What a preview knows of the outputs."""
@@ -558,6 +568,17 @@ def public(inputs: Values) -> Values:
 def plain(value: Any) -> Any:
     """A value of an answer as Pulumi can carry it: moments as text."""
     return value.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, dt.datetime) else value
+
+
+def settled(inputs: Values) -> Values:
+    """The inputs without those that a preview doesn't know, or not wholly."""
+    return {key: value for key, value in inputs.items() if not uncertain(value)}
+
+
+def uncertain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(uncertain(inner) for inner in value.values())
+    return value is UNKNOWN or (isinstance(value, list) and any(uncertain(inner) for inner in value))
 
 
 def camel(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, public
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, public, settled
 
 
 class Table(Type):
@@ -155,7 +155,7 @@ class Table(Type):
 
 def specification(inputs: Values) -> Values:
     """What CreateTable nests."""
-    given = public(inputs)
+    given = public(settled(inputs))
     provisioned = given.get("billingMode", "PROVISIONED") == "PROVISIONED"
     params: Values = {}
     if "hashKey" in given:
@@ -194,7 +194,9 @@ def nested_index(index: Values, *, provisioned: bool = False) -> Values:
     if index.get("nonKeyAttributes"):
         projection["NonKeyAttributes"] = index["nonKeyAttributes"]
     nested = {"IndexName": index["name"], "KeySchema": key_schema(index), "Projection": projection}
-    return {**nested, "ProvisionedThroughput": throughput(index)} if provisioned else nested
+    if provisioned and "readCapacity" in index:
+        nested["ProvisionedThroughput"] = throughput(index)
+    return nested
 
 
 def flat_index(index: Values, *, capacity: bool = False) -> Values:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new
+from lib.local.types.core import Aws, Change, Tagging, Type, UnknownInputError, Values, f, new, settled
 
 ANYWHERE = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 
@@ -224,8 +224,9 @@ class SecurityGroup(Networking):
 
     def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
         for way in ("ingress", "egress"):
-            for rule in inputs.get(way) or []:
-                permission(rule)
+            for each in settled(inputs).get(way) or []:
+                if unknown := set(each) - RULE:
+                    raise UnknownInputError(self.token, f"{way}.{unknown.pop()}", sorted(RULE))
         return super().request(aws, operation, {"description": "Managed by Pulumi", **inputs}, only)
 
     def created(self, aws: Aws, resource_id: str, inputs: Values) -> None:
@@ -252,6 +253,12 @@ class SecurityGroup(Networking):
 
     def delete(self, aws: Aws, known: Values) -> None:
         self.call(aws, self.delete_call, GroupId=known["id"])
+
+
+RULE = {
+    *("protocol", "fromPort", "toPort", "description"),
+    *("cidrBlocks", "ipv6CidrBlocks", "prefixListIds", "securityGroups"),
+}
 
 
 def permission(rule: Values) -> Values:
@@ -308,6 +315,9 @@ class SecurityGroupRule(Networking):
 
     def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
         params = super().request(aws, operation, inputs, only)
+        inputs = settled(inputs)
+        if "ipProtocol" not in inputs:
+            return params
         flat = {
             "protocol": inputs["ipProtocol"],
             "fromPort": inputs.get("fromPort", -1),
