@@ -7,6 +7,7 @@ does as a program. Values are plain: a test asserts on what was sent, after the 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -106,8 +107,14 @@ def _facts(recording: Recording, resource: Recorded) -> dict[str, Any]:
     # Stack references order the programs where TapStack has dependencies of its own; inside a stack both are equal.
     family = {other.urn for other in recording.real if other.parent == resource.parent}
     before = sorted(name for name in dependencies(recording, resource) if _urn(recording, name) in family)
+    inputs = dict(recorder.walk(resource.inputs))
+    # A file's text as what tells it from another: the line stays readable.
+    code = {
+        path: f"sha256 {hashlib.sha256(inputs[path].encode()).hexdigest()}" for path in inputs if path[:5] == "code."
+    }
     return {
-        **dict(recorder.walk(resource.inputs)),
+        **inputs,
+        **code,
         "protect": resource.protect,
         "type": resource.type,
         "depends on": before,
