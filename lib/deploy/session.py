@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib.contracts import ROOT
 from lib.deploy.engine import Engine, Outcome, exit_of_text
-from lib.deploy.events import Found, Message, RunStarted, StackChanged, StackPhase, Summary
+from lib.deploy.events import Event, Found, Message, RunStarted, StackChanged, StackPhase, Summary
 from lib.deploy.exits import Exit, Finding, Refused
 from lib.deploy.preflight import Surroundings, look
 from lib.deploy.progress import Progress
@@ -64,6 +64,7 @@ class Session:
         self._made: list[Target] = []
         self._configs: dict[Path, str | None] = {}
         self._making = threading.Lock()
+        self._warned: set[tuple[str | None, str]] = set()
 
     @cached_property
     def engine(self) -> Engine:
@@ -195,10 +196,18 @@ class Session:
     ) -> tuple[Result, Progress]:
         """Run one engine operation, shown as it goes, and name how it ended."""
         self.view.show(StackChanged(stack=target.name, phase=phase, status="running"))
-        progress = Progress(target.name, phase, self.view.show)
+        progress = Progress(target.name, phase, self._show_once)
         self._progress[target.name] = progress
         outcome = self.engine.operate(target, *arguments, on_event=progress.on_event, log=log, environment=environment)
         return self._judge(target, progress, outcome), progress
+
+    def _show_once(self, event: Event) -> None:
+        """Show an event of the engine, unless it is a warning that a preview has given already."""
+        if isinstance(event, Message) and event.severity != "error":
+            if (event.stack, event.text) in self._warned:
+                return
+            self._warned.add((event.stack, event.text))
+        self.view.show(event)
 
     def _judge(self, target: Target, progress: Progress, outcome: Outcome) -> Result:
         result = Result(target, "succeeded", dict(progress.changes), outcome.seconds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Checkout, Run, get
+from tests.engine.machine import Checkout, Run, get
 
 pytestmark = pytest.mark.engine
 

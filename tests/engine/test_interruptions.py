@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lib.local.emulator import Emulator
-from tests.engine.conftest import Checkout, children, finish, first_event, until
 from tests.engine.gate import Gate
+from tests.engine.machine import Checkout, children, finish, first_event, until
 
 pytestmark = pytest.mark.engine
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Checkout
+from tests.engine.machine import Checkout
 
 pytestmark = pytest.mark.engine
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from lib.plan.recorder import record_projects
-from tests.engine.conftest import ROOT, Checkout
+from tests.engine.machine import ROOT, Checkout
 
 pytestmark = pytest.mark.engine
 
