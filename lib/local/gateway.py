@@ -8,6 +8,7 @@ API's `$default` stage is at the root, and the handler sees the same paths as on
 
 import base64
 import binascii
+import contextlib
 import fnmatch
 import json
 import re
@@ -15,7 +16,7 @@ import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -148,6 +149,18 @@ class Functions:
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
         self._slots = threading.BoundedSemaphore(CONCURRENCY)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Let what is running finish and nothing new begin, while something about a function changes.
+
+        AWS lets invocations run out on the old code. The emulator ends them, and one that is just beginning can leave
+        the old code serving for good.
+        """
+        with contextlib.ExitStack() as held:
+            for _ in range(CONCURRENCY):
+                held.enter_context(self._slots)
+            yield
 
     def permitted(self, function: str, source_arn: str) -> bool:
         """Whether the function's resource policy lets API Gateway call it from `source_arn`."""

@@ -177,10 +177,15 @@ class Session:
             return wrong, []
         functions = self.aws.call("lambda", "list_functions")["Functions"]
         renewed = [f["FunctionName"] for f in functions if files & function_files(f["Handler"])]
-        for name in renewed:
-            self._replace_code(name)
         stale = [program for program in self.programs if files & program_files(program, self.stack)]
-        return [], renewed + [program.project for program in self.deploy(stale)]
+        with contextlib.ExitStack() as held:
+            if renewed or stale:
+                for listener in self.listeners.values():
+                    held.enter_context(listener.api.functions.still())
+            for name in renewed:
+                self._replace_code(name)
+            deployed = self.deploy(stale)
+        return [], renewed + [program.project for program in deployed]
 
     def _replace_code(self, name: str) -> None:
         """Give a function the sources as they are now; the next deploy finds nothing else to change about it."""

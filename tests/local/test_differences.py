@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from lib.local.emulator import Emulator
 from lib.local.types.core import Aws
 from lib.program import ROOT
+from tests.local.conftest import zipped
 from tests.local.differences import difference, table
 from tests.local.test_gateway import Rest
 
@@ -97,6 +99,25 @@ def test_a_function_is_not_isolated(aws: Aws, make_function: Make) -> None:
 def test_the_endpoint_is_in_the_environment(aws: Aws, make_function: Make) -> None:
     source = "import os\ndef handler(event, context): return os.environ['AWS_ENDPOINT_URL']"
     assert result(aws, make_function(source)) == aws.endpoint
+
+
+@difference(
+    area="Lambda",
+    aws="lets invocations finish on the old code when a function gets new code",
+    here="ends them, and one that is just beginning can leave the old code serving",
+    instead="`--watch` lets the requests that are running finish before it changes anything",
+)
+def test_new_code_ends_what_is_running(aws: Aws, make_function: Make) -> None:
+    source = "import time\ndef handler(event, context): time.sleep(event.get('for', 0)); return 'old'"
+    function = make_function(source, Timeout=60)
+    assert result(aws, function) == "old"
+    client = aws.client("lambda")
+    with ThreadPoolExecutor(1) as running:
+        slow = running.submit(client.invoke, FunctionName=function, Payload=json.dumps({"for": 30}))
+        time.sleep(1)
+        client.update_function_code(FunctionName=function, ZipFile=zipped({"index.py": source.replace("old", "new")}))
+        assert "FunctionError" in slow.result()
+    assert result(aws, function) == "new"
 
 
 @difference(
