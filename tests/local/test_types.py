@@ -439,6 +439,7 @@ CASES = [
             "integrationHttpMethod": "POST",
             "uri": "${function.invokeArn}",
             "timeoutMilliseconds": 10000,
+            "requestTemplates": {"application/json": "{}"},
         },
         outputs={"id": "agi-${api.id}-${resource.id}-GET", "passthroughBehavior": "WHEN_NO_MATCH"},
         seen=(
@@ -449,7 +450,15 @@ CASES = [
                 {"type": "AWS_PROXY", "httpMethod": "POST", "uri": "${function.invokeArn}", "timeoutInMillis": 10000},
             ),
         ),
-        update={"timeoutMilliseconds": None},
+        update={"timeoutMilliseconds": None, "requestTemplates": {"text/plain": "x"}},
+        seen_after=(
+            (
+                "apigateway",
+                "get_integration",
+                {"restApiId": "${api.id}", "resourceId": "${resource.id}", "httpMethod": "GET"},
+                {"timeoutInMillis": 29000, "requestTemplates": {"text/plain": "x"}},
+            ),
+        ),
         replace={"type": "MOCK"},
         needs=(ROLE, FUNCTION, API, RESOURCE, METHOD),
         unread=frozenset({"restApi", "resourceId", "httpMethod"}),

@@ -330,6 +330,8 @@ class Type:
         if real is None:
             return None
         outputs = self._complete(aws, resource_id, real, inputs)
+        if not inputs:  # an import knows nothing but the identifier
+            inputs = {key: outputs[key] for key, field in self.fields.items() if outputs.get(key) != field.default}
         seen = {key: like(self.fields[key], outputs.get(key), value) for key, value in public(inputs).items()}
         if real.get("tags") and "tags" not in seen:
             seen["tags"] = real["tags"]
@@ -339,6 +341,9 @@ class Type:
         """Change it to the new inputs and return its outputs."""
         aws = self._located(aws, news)
         changed = self.diff(olds, news).changed
+        if not changed:
+            # The engine repeats an update whose last attempt, or whose creation, broke off: everything is set again.
+            olds, changed = {}, frozenset(key for key in public(news) if not self.fields[key].new)
         known = {**state, **news, "id": resource_id}
         if changed - {"tags"}:
             self.update(aws, Change(known, olds, news, changed))
