@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, Self, get_args, get_type_hints
@@ -122,10 +122,13 @@ class Settings:
         return {**DEFAULT_TAGS, **(self.tags or {})}
 
     @classmethod
-    def load(cls, *, in_production: Mapping[str, Any] | None = None, **defaults: Any) -> Self:
+    def load(
+        cls, *, in_production: Mapping[str, Any] | None = None, without: Collection[str] = (), **defaults: Any
+    ) -> Self:
         """Read the running program's configuration; `defaults` are the program's own where the spec's differ.
 
         The environment suffix defaults to the stack's name; in production, `in_production` is laid over the defaults.
+        A field of `without` does nothing in this program, so configuring it is refused.
         """
         configured = _configured()
         suffix = configured.get("environmentSuffix", pulumi.get_stack())
@@ -145,6 +148,9 @@ class Settings:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
                 problems.append((key, f"is not a setting{f'; did you mean {NAMESPACE}:{near[0]}?' if near else ''}"))
+                continue
+            if known[key] in without:
+                problems.append((key, f"does nothing in {pulumi.get_project()}; it would only look as if it did"))
                 continue
             try:
                 values[known[key]] = _parse(raw, hints[known[key]])

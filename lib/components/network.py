@@ -26,6 +26,7 @@ class NetworkArgs:
     flow_logs: bool = False
     log_retention_days: int
     kms_key_arn: str | None = None
+    permissions_boundary_arn: str | None = None
     tags: Mapping[str, str]
 
 
@@ -147,6 +148,7 @@ def _flow_logs(
     role = iam.Role(
         f"{name}-flow-logs",
         name=f"{args.name}-flow-logs",
+        permissions_boundary=args.permissions_boundary_arn,
         assume_role_policy=pulumi.Output.json_dumps(
             {
                 "Version": "2012-10-17",

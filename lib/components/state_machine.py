@@ -35,6 +35,7 @@ class StateMachineArgs:
     log_retention_days: int
     tracing: bool = False
     kms_key_arn: str | None = None
+    permissions_boundary_arn: str | None = None
     tags: Mapping[str, str]
 
 
@@ -51,6 +52,7 @@ class StateMachine(pulumi.ComponentResource):
         role = iam.Role(
             f"{name}-role",
             name=args.role_name,
+            permissions_boundary=args.permissions_boundary_arn,
             assume_role_policy=pulumi.Output.json_dumps(
                 {
                     "Version": "2012-10-17",

@@ -13,7 +13,15 @@ from lib.handler.problem import Problem
 ATTEMPTS = 2
 ATTEMPT_SECONDS = 3.0
 PAUSE_SECONDS = 0.05
-_THROTTLED = {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+_PASSING = {
+    "ExecutionLimitExceeded",
+    "OperationAborted",
+    "RequestTimeout",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
 
 
 class ServiceError(Exception):
@@ -22,7 +30,7 @@ class ServiceError(Exception):
     def __init__(self, service: str, code: str, status: int = 0) -> None:
         super().__init__(f"{service}: {code or 'no answer'} {status or ''}".rstrip())
         self.code = code
-        self.passing = status == 0 or status >= 500 or code in _THROTTLED
+        self.passing = status == 0 or status >= 500 or code in _PASSING
 
     def problem(self) -> Problem:
         """Return what a client is told of it."""

@@ -11,6 +11,17 @@ from lib.components.function import FunctionArgs
 from lib.settings import Settings
 
 RUNTIME = "python3.12"
+# What the items API alone has a use for. Ignoring these would leave an API open that somebody believes to be closed.
+WITHOUT = (
+    "handler",
+    "require_if_match",
+    "gateway",
+    "authorization",
+    "cognito_user_pool_arn",
+    "domain_name",
+    "certificate_arn",
+    "waf",
+)
 # No system's specification has a limit; without one, a single client can use up what the whole account may ask.
 HTTP_THROTTLE: dict[str, Any] = {"throttle_rate": 100, "throttle_burst": 200}
 
@@ -31,5 +42,6 @@ def function_args(settings: Settings, name: str, entry: str, **own: Any) -> Func
         log_retention_days=settings.log_retention_days,
         tracing=settings.tracing,
         kms_key_arn=settings.kms_key_arn,
+        permissions_boundary_arn=settings.permissions_boundary_arn,
         **own,
     )

@@ -9,7 +9,7 @@ from lib.components.http_api import Cors, HttpApi, HttpApiArgs
 from lib.components.table import Table, TableArgs
 from lib.routes import HTTP_CRUD, methods_by_path
 from lib.settings import Settings
-from lib.systems import HTTP_THROTTLE, RUNTIME, function_args
+from lib.systems import HTTP_THROTTLE, RUNTIME, WITHOUT, function_args
 
 TABLE_ACTIONS = tuple(f"dynamodb:{verb}" for verb in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Scan"))
 ACCEPTED_HEADERS = ("Authorization", "Content-Type")
@@ -18,7 +18,9 @@ EXPOSED_HEADERS = ("Location", "Retry-After")
 
 def settings() -> Settings:
     """Return the running program's settings, with this system's own defaults."""
-    return Settings.load(gateway="http", lambda_runtime=RUNTIME, lambda_memory=256, lambda_timeout=30, **HTTP_THROTTLE)
+    return Settings.load(
+        without=WITHOUT, gateway="http", lambda_runtime=RUNTIME, lambda_memory=256, lambda_timeout=30, **HTTP_THROTTLE
+    )
 
 
 def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:

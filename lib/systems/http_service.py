@@ -9,12 +9,13 @@ from lib.components.function import Function, Statement
 from lib.components.http_api import Cors, HttpApi, HttpApiArgs
 from lib.components.monitoring import Alarm, Monitoring, MonitoringArgs
 from lib.settings import Settings
-from lib.systems import HTTP_THROTTLE, RUNTIME, function_args
+from lib.systems import HTTP_THROTTLE, RUNTIME, WITHOUT, function_args
 
 
 def settings() -> Settings:
     """Return the running program's settings, with this system's own defaults."""
     return Settings.load(
+        without=WITHOUT,
         gateway="http",
         lambda_runtime=RUNTIME,
         lambda_memory=512,

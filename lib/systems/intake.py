@@ -11,7 +11,7 @@ from lib.components.state_machine import StateMachine, StateMachineArgs
 from lib.components.table import Table, TableArgs
 from lib.routes import INTAKE
 from lib.settings import Settings
-from lib.systems import RUNTIME, function_args
+from lib.systems import RUNTIME, WITHOUT, function_args
 
 REGION = "us-west-2"
 # Where the work will go; today it hands its input on.
@@ -24,7 +24,7 @@ DEFINITION = {
 
 def settings() -> Settings:
     """Return the running program's settings, with this system's own defaults."""
-    return Settings.load(region=REGION, lambda_runtime=RUNTIME, lambda_timeout=15, lambda_memory=256)
+    return Settings.load(without=WITHOUT, region=REGION, lambda_runtime=RUNTIME, lambda_timeout=15, lambda_memory=256)
 
 
 def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:
@@ -66,6 +66,7 @@ def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:
             log_retention_days=settings.log_retention_days,
             tracing=settings.tracing,
             kms_key_arn=settings.kms_key_arn,
+            permissions_boundary_arn=settings.permissions_boundary_arn,
             tags=tags,
         ),
     )

@@ -12,7 +12,7 @@ from lib.components.rest_api import RestApi, RestApiArgs
 from lib.components.table import Table, TableArgs
 from lib.routes import VPC_FUNCTION
 from lib.settings import Settings
-from lib.systems import RUNTIME, function_args
+from lib.systems import RUNTIME, WITHOUT, function_args
 
 ZONES = 2
 # Lambda has no hosts in this zone of us-east-1, whatever letter it has in an account.
@@ -21,7 +21,7 @@ WITHOUT_LAMBDA = ["use1-az3"]
 
 def settings() -> Settings:
     """Return the running program's settings, with this system's own defaults."""
-    return Settings.load(lambda_runtime=RUNTIME)
+    return Settings.load(without=WITHOUT, lambda_runtime=RUNTIME)
 
 
 def network_rights(name: str, network: Network, region: str) -> list[Statement]:
@@ -94,6 +94,7 @@ def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:
             flow_logs=settings.access_logs,
             log_retention_days=settings.log_retention_days,
             kms_key_arn=settings.kms_key_arn,
+            permissions_boundary_arn=settings.permissions_boundary_arn,
             tags=tags,
         ),
     )

@@ -170,6 +170,27 @@ def test_wrong_settings_are_named_before_any_resource_exists(name: str) -> None:
         configured(name, lambdaTimout="7", lambdaMemory="1")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("authorization", "AWS_IAM"),
+        ("waf", "true"),
+        ("domainName", "a.example"),
+        ("handler", "smoke"),
+        ("gateway", "http"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(name: str, key: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"tap:{key} does nothing in tap-{name.replace('_', '-')}"):
+        configured(name, **{key: value})
+
+
+def test_every_role_has_the_permissions_boundary(name: str) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    recording = configured(name, "prod", permissionsBoundaryArn=boundary)
+    assert {role.inputs.get("permissionsBoundary") for role in recording.of("Role")} == {boundary}
+
+
 def test_the_policies_find_nothing_that_has_to_be_fixed(recording: Recording) -> None:
     report = check([recording])
     wrong = [f"{f.rule.id} {f.urn}: {f.message}" for f in report.findings if f.level == "mandatory" and not f.waived]
