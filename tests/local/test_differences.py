@@ -302,6 +302,82 @@ def test_expired_items_stay(aws: Aws) -> None:
     assert "Item" in aws.call("dynamodb", "get_item", TableName=name, Key={"k": {"S": "old"}})
 
 
+@difference(
+    area="API Gateway",
+    aws="has one set of tags for each resource, whichever call set them",
+    here="keeps the tags of the create call and those of `TagResource` apart",
+    instead="the resource types set and read them through `TagResource` and `GetTags` alone",
+)
+def test_tags_are_kept_twice(aws: Aws) -> None:
+    api = aws.call("apigateway", "create_rest_api", name="tagged", tags={"a": "created"})["id"]
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{api}"
+    aws.call("apigateway", "tag_resource", resourceArn=arn, tags={"a": "tagged"})
+    assert aws.call("apigateway", "get_rest_api", restApiId=api)["tags"] == {"a": "created"}
+    assert aws.call("apigateway", "get_tags", resourceArn=arn)["tags"] == {"a": "tagged"}
+
+
+@difference(
+    area="API Gateway",
+    aws="patches lists, and maps whose names hold a slash (`~1` in the path)",
+    here="takes the path's text for the name",
+    instead="the resource types have no such inputs, or put the whole resource again",
+)
+def test_a_patch_path_is_taken_literally(aws: Aws) -> None:
+    api = aws.call("apigateway", "create_rest_api", name="patched")["id"]
+    root = aws.call("apigateway", "get_resources", restApiId=api)["items"][0]["id"]
+    where = {"restApiId": api, "resourceId": root, "httpMethod": "GET"}
+    aws.call("apigateway", "put_method", **where, authorizationType="NONE")
+    operation = {"op": "add", "path": "/requestModels/application~1json", "value": "Empty"}
+    aws.call("apigateway", "update_method", **where, patchOperations=[operation])
+    assert aws.call("apigateway", "get_method", **where)["requestModels"] == {"application~1json": "Empty"}
+
+
+@difference(
+    area="CloudWatch",
+    aws="has alarms on expressions of several metrics",
+    here="forgets the expressions without a word",
+    instead="the alarm's resource type has no `metricQueries`, so that a program with one is refused",
+)
+def test_metric_queries_are_forgotten(aws: Aws) -> None:
+    metric = {"Namespace": "AWS/Lambda", "MetricName": "Errors"}
+    query = {"Id": "e", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    name = f"alarm-{uuid.uuid4().hex[:6]}"
+    aws.call(
+        "cloudwatch",
+        "put_metric_alarm",
+        AlarmName=name,
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Threshold=1,
+        Metrics=[query],
+    )
+    (alarm,) = aws.call("cloudwatch", "describe_alarms", AlarmNames=[name])["MetricAlarms"]
+    assert not alarm.get("Metrics")
+
+
+@difference(
+    area="EC2",
+    aws="keeps a flow log's role and the tags it is created with",
+    here="keeps neither",
+    instead="the resource type sets the tags by a call of their own; the role is in the plan",
+)
+def test_a_flow_log_loses_its_role_and_tags(aws: Aws) -> None:
+    vpc = aws.call("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    made = aws.call(
+        "ec2",
+        "create_flow_logs",
+        ResourceIds=[vpc],
+        ResourceType="VPC",
+        TrafficType="ALL",
+        LogDestination="arn:aws:logs:us-east-1:123456789012:log-group:flows",
+        DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/flows",
+        TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "a", "Value": "b"}]}],
+    )["FlowLogIds"]
+    (log,) = aws.call("ec2", "describe_flow_logs", FlowLogIds=made)["FlowLogs"]
+    assert not log.get("DeliverLogsPermissionArn")
+    assert not log.get("Tags")
+
+
 def test_the_page_is_made_from_these_tests() -> None:
     made = table()
     assert made.count("\n| ") >= 15, "every difference is a row"
