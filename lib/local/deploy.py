@@ -3,6 +3,14 @@
 Each program runs in a process of its own. All start at once; a StackReference waits until the stack it names is
 deployed, so the order of the stacks is the order of their references and nothing else. A program whose upstream fails
 is not deployed.
+
+Events are mappings with `project`, `stack` and `event`, which is one of
+  stack     `state`: started, done or failed; with the last two `counts` by result, and `message`: why it failed
+  start     `operation`: create, update, replace or delete; with `urn`, `type`, `name`, `source` (file:line), `changed`
+  resource  `result`: created, updated, replaced, deleted, unchanged or failed; with `urn`, `type`, `name`, `source`,
+            `id`, `seconds`, and `message` (AWS's words) when it failed
+  log       `level` and `message`: what the program logs or prints
+No value that is marked secret appears in any of them.
 """
 
 import contextlib
