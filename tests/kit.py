@@ -109,9 +109,8 @@ def _facts(recording: Recording, resource: Recorded) -> dict[str, Any]:
     before = sorted(name for name in dependencies(recording, resource) if _urn(recording, name) in family)
     inputs = dict(recorder.walk(resource.inputs))
     # A file's text as what tells it from another: the line stays readable.
-    code = {
-        path: f"sha256 {hashlib.sha256(inputs[path].encode()).hexdigest()}" for path in inputs if path[:5] == "code."
-    }
+    files = [path for path in inputs if path.startswith("code.")]
+    code = {path: f"sha256 {hashlib.sha256(inputs[path].encode()).hexdigest()}" for path in files}
     return {
         **inputs,
         **code,

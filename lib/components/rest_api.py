@@ -68,7 +68,8 @@ class RestApi(pulumi.ComponentResource):
             name,
             name=args.name,
             endpoint_configuration=apigateway.RestApiEndpointConfigurationArgs(types="REGIONAL"),
-            disable_execute_api_endpoint=None if args.execute_api_endpoint else True,
+            # False is said aloud: left out, an endpoint that was switched off once would stay off.
+            disable_execute_api_endpoint=not args.execute_api_endpoint,
             tags=tags,
             opts=mine,
         )
@@ -77,7 +78,11 @@ class RestApi(pulumi.ComponentResource):
         resources: dict[str, pulumi.Output[str]] = {"": api.root_resource_id, "/": api.root_resource_id}
         methods: list[pulumi.Resource] = []
         # All that a deployment freezes, for the deployment's trigger: what is missing here is never redeployed.
-        captured: dict[str, Any] = {"function": args.function_invoke_arn}
+        captured: dict[str, Any] = {
+            "function": args.function_invoke_arn,
+            "endpoint": args.execute_api_endpoint,
+            "user pool": args.cognito_user_pool_arn,
+        }
         for path, verbs in methods_by_path(args.routes).items():
             resource_id = _resource(name, path, api, resources, mine)
             for verb in verbs:

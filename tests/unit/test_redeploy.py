@@ -38,19 +38,29 @@ def trigger(**changes: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     "change",
     [
-        {"routes": (*ITEMS, Route("GET", "/health", "health"))},
-        {"routes": ITEMS[:-1]},
-        {"routes": (*ITEMS, Route("PATCH", "/items", "patch_items"))},
-        {"routes": tuple(route._replace(path=route.path.replace("{ItemId}", "{Id}")) for route in ITEMS)},
-        {"function_invoke_arn": "arn:other"},
-        {"authorization": "AWS_IAM"},
-        {"cors_origins": ("https://a.example",)},
-        {"cors_origins": ("https://a.example",), "cors_credentials": True},
+        pytest.param({"routes": (*ITEMS, Route("GET", "/health", "health"))}, id="route added"),
+        pytest.param({"routes": ITEMS[:-1]}, id="route removed"),
+        pytest.param({"routes": (*ITEMS, Route("PATCH", "/items", "patch_items"))}, id="method added"),
+        pytest.param(
+            {"routes": tuple(route._replace(path=route.path.replace("{ItemId}", "{Id}")) for route in ITEMS)},
+            id="path renamed",
+        ),
+        pytest.param({"function_invoke_arn": "arn:other"}, id="function"),
+        pytest.param({"authorization": "AWS_IAM"}, id="signature"),
+        pytest.param({"authorization": "API_KEY"}, id="key"),
+        pytest.param({"authorization": "COGNITO", "cognito_user_pool_arn": "arn:pool"}, id="user pool"),
+        pytest.param({"execute_api_endpoint": False}, id="endpoint"),
+        pytest.param({"cors_origins": ("https://a.example",)}, id="origin"),
+        pytest.param({"cors_origins": ("https://a.example",), "cors_credentials": True}, id="credentials"),
     ],
-    ids=["route added", "route removed", "method added", "path renamed", "function", "authorization", "origin", "cors"],
 )
 def test_a_change_of_the_api_is_deployed(change: dict[str, Any]) -> None:
     assert trigger(**change) != trigger(), "the change would be made and never served"
+
+
+def test_another_user_pool_is_deployed() -> None:
+    one, other = (trigger(authorization="COGNITO", cognito_user_pool_arn=f"arn:{name}") for name in "ab")
+    assert one != other, "the old pool's users would still be let in"
 
 
 def test_a_change_of_the_gateway_s_own_errors_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:

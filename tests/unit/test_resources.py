@@ -242,6 +242,7 @@ def test_the_api_is_regional(system: Recording) -> None:
     assert inputs(system, "RestApi") == {
         "name": "spec-items-api",
         "endpointConfiguration": {"types": "REGIONAL"},
+        "disableExecuteApiEndpoint": False,
         "tags": TAGS,
     }
 

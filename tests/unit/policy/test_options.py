@@ -137,7 +137,7 @@ def test_the_domain_is_the_url_and_the_only_way_in() -> None:
 
 
 def test_without_a_domain_the_api_keeps_its_own_address() -> None:
-    assert "disableExecuteApiEndpoint" not in kit.deployed("stacks").one("RestApi").inputs
+    assert kit.deployed("stacks").one("RestApi").inputs["disableExecuteApiEndpoint"] is False
 
 
 def test_the_customers_key_encrypts_everything_that_is_stored() -> None:
