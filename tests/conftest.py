@@ -5,6 +5,7 @@ The handler's tests load this file on Python 3.9 too, where pulumi is not instal
 
 from __future__ import annotations
 
+import _socket
 import importlib.util
 import ipaddress
 import random
@@ -56,10 +57,10 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
             pytest.fail(f"a test without a marker of {MAY_USE_NETWORK} looks up {host!r}")
         return lookup(host, *args, **kwargs)
 
-    lookup = socket.getaddrinfo
+    lookup = _socket.getaddrinfo  # under `socket.getaddrinfo`, and what the handler stands on (docs/adr/0021)
     guard("connect")
     guard("connect_ex")
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(_socket, "getaddrinfo", getaddrinfo)
 
 
 def _is_this_machine(host: Any) -> bool:

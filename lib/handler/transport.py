@@ -47,7 +47,7 @@ class Host:
             port = port[1:]
         else:
             name, _, port = authority.partition(":")
-        if scheme not in {"http", "https"} or not name or not (port or "0").isdigit():
+        if scheme not in {"http", "https"} or not (name and url.isascii() and (port or "0").isdigit()):
             raise ValueError("an endpoint is http://host[:port] or https://host[:port]")
         self.path = f"/{path}/" if (path := path.rstrip("/")) else "/"
         self.header = authority

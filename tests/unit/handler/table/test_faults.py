@@ -300,7 +300,7 @@ def test_an_endpoint_has_a_name_a_port_a_host_header_and_a_path(url: str, parts:
     assert (host._name, host._port, host.header, host.path) == parts
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "x", "https://", "", "http://a:b", "http://:80"])
+@pytest.mark.parametrize("url", ["ftp://x", "x", "https://", "", "http://a:b", "http://:80", "http://ä"])
 def test_an_endpoint_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="an endpoint is"):
         transport.Host(url)
