@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 KEY_BYTES, ITEM_BYTES = 2048, 400 * 1024
+BODY_LIMIT = 6 * ITEM_BYTES  # every byte of an item written as an escape
+VALUES_LIMIT = 100_000  # a value takes this function's memory some 500 bytes, however small it is
 # Lambda takes 6 MB, and the body is a JSON string in it, where quotes and backslashes count twice.
 PAGE_CHARACTERS = 5_500_000
 

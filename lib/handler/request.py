@@ -4,10 +4,10 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from time import monotonic
 
+from lib.handler.limits import VALUES_LIMIT
 from lib.handler.problem import Problem
 from lib.handler.values import RefusedError, UnparseableError, loads
 
-BODY_LIMIT = 6 * 400 * 1024  # an item's 400 KB, every byte of it written as an escape
 MARGIN = 0.3  # seconds kept from the function's remaining time to send the answer
 _HEX = frozenset("0123456789abcdefABCDEF")
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -115,8 +115,10 @@ class Request:
                 body = raw.decode()
             except (Base64Error, ValueError):
                 raise Problem("invalid-body", "The body is not UTF-8 in base64.") from None
-        if len(body) > BODY_LIMIT:
-            raise Problem("too-large", "An item has at most 400 KB.")
+        if len(body) > VALUES_LIMIT:
+            from lib.handler.large import check
+
+            check(body)
         return body
 
 

@@ -35,6 +35,7 @@ _KINDS = {
 _RETRIED = {"throttled", "unavailable"}
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
+LARGE = 262_144
 
 
 class TableError(Exception):
@@ -137,7 +138,13 @@ class Table:
         self.calls += 1
         status, _, body = self.host.exchange(message, deadline)
         try:
-            answer = _decode(body.decode())
+            text = body.decode()
+            if len(text) < LARGE:
+                answer = _decode(text)
+            else:
+                from lib.handler.large import decode
+
+                answer = decode(text)
         except (ValueError, RecursionError):
             answer = None
         if type(answer) is not dict:
