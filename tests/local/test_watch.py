@@ -89,3 +89,9 @@ def test_a_program_that_raises_leaves_what_there_is(session: LocalSession, root:
     assert missing(session)["status"] == 404
     path.write_text(good)
     session.until("the deploy of the good one", lambda: session.out.count("reloaded tap-monitoring") == 2)
+
+
+def test_what_reads_a_changed_output_is_deployed_too(session: LocalSession, root: Path) -> None:
+    edit(root / "stacks/data/__main__.py", "Settings.load()", 'Settings.load(environment_suffix="renamed")')
+    session.says("reloaded tap-data, tap-compute in")
+    assert missing(session)["status"] == 404, "the function asks the new table"

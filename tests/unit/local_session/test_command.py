@@ -48,6 +48,31 @@ def test_a_command_that_is_not_there_is_said() -> None:
         run_command(["no-such-command"], {"PATH": os.defpath})
 
 
+def test_in_a_terminal_ctrl_c_is_the_commands() -> None:
+    code = (
+        "import os, sys; from lib.local.cli import run_command; "
+        "print('exit', run_command(['sh', '-c', 'echo ready; read line; echo got $line; sleep 60'], dict(os.environ)))"
+    )
+    spawning = f"import pty; pty.spawn({[sys.executable, '-c', code]!r})"
+    with subprocess.Popen([sys.executable, "-c", spawning], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as terminal:
+        assert terminal.stdin is not None
+        assert terminal.stdout is not None
+        seen = b""
+
+        def until(text: bytes) -> None:
+            nonlocal seen
+            while text not in seen:
+                more = os.read(terminal.stdout.fileno(), 4096) if terminal.stdout else b""
+                assert more, f"it ended before it said {text!r}: {seen!r}"
+                seen += more
+
+        until(b"ready")
+        os.write(terminal.stdin.fileno(), b"hello\n")
+        until(b"got hello")  # it may read from the terminal, so it has the foreground
+        os.write(terminal.stdin.fileno(), b"\x03")
+        until(b"exit 130")
+
+
 def test_everything_after_run_is_the_commands() -> None:
     options = parse(["--stack", "x", "--run", "pytest", "--stack", "y", "-x", "--json"])
     assert (options.stack, options.run) == ("x", ["pytest", "--stack", "y", "-x", "--json"])
