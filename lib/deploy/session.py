@@ -61,6 +61,7 @@ class Session:
         self._interrupts = interrupts
         self._progress: dict[str, Progress] = {}
         self._touched = False
+        self._around: Surroundings | None = None
         self._made: list[Target] = []
         self._configs: dict[Path, str | None] = {}
         self._making = threading.Lock()
@@ -79,6 +80,7 @@ class Session:
         """Do the preflight and refuse the run for what it finds, `but` for what this verb does not mind."""
         around = look(self.engine, self.targets, changing=changing)
         around.findings = [finding for finding in around.findings if finding.exit not in set(but)]
+        self._around = around
         return around
 
     def refuse(self, findings: Iterable[Finding]) -> None:
@@ -178,7 +180,9 @@ class Session:
 
     def change(self, target: Target, phase: StackPhase, arguments: Sequence[str]) -> tuple[Result, Progress]:
         """Run an operation that changes things, the state saved before it and the engine's log kept."""
-        self.engine.export(target).save(self.directory / f"{target.name}.before.json")
+        # As the preflight saw it moments ago, unless somebody has thought about a question since.
+        before = self._around.state(target) if self.options.yes and self._around else self.engine.export(target)
+        before.save(self.directory / f"{target.name}.before.json")
         log = self.directory / f"{target.name}.{phase}.log"
         result, progress = self.operate(target, phase, [*arguments, "--yes", "--skip-preview"], log=log)
         if progress.changes or progress.in_flight:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -47,6 +47,9 @@ _STATUS_STYLE = {
 }
 _DOING = {"preview": "previewing", "update": "deploying", "refresh": "refreshing", "destroy": "destroying"}
 _DONE = {"preview": "previewed", "update": "deployed", "refresh": "refreshed", "destroy": "destroyed"}
+
+
+_WIDEST = 120  # wider, the eye loses the line
 
 
 class View(Protocol):
@@ -214,21 +217,18 @@ class LiveView:
         self._rows: dict[str, _Row] = {}
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._lock = threading.RLock()
-        # Eight frames a second, redrawn in place by rich; the cursor is hidden meanwhile.
-        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=8, transient=False)
-        self._started = False
+        self._live: Live | None = None
 
     def show(self, event: Event) -> None:
         """Take it into the table, or print it above."""
         with self._lock:
             match event:
                 case RunStarted():
-                    self.console.print(Text(plain_lines(event)[0], style="bold"))
-                    self._rows = {name: _Row() for level in event.levels for name in level}
-                case StackChanged():
-                    self._stack(event)
-                case ResourceChanged():
-                    self._resource(event)
+                    self._print(event)
+                    self.follow([name for level in event.levels for name in level])
+                case StackChanged() | ResourceChanged():
+                    self.take(event, time.monotonic())
+                    self._draw()
                 case Outputs():
                     self._outputs[event.stack] = event.outputs
                 case Summary():
@@ -236,49 +236,57 @@ class LiveView:
                 case _:
                     self._print(event)
 
+    def follow(self, stacks: Sequence[str]) -> None:
+        """The stacks to show, in this order."""
+        self._rows = {name: _Row() for name in stacks}
+
+    def take(self, event: StackChanged | ResourceChanged, now: float) -> None:
+        """Change the table by what happened at this moment."""
+        row = self._rows.setdefault(event.stack, _Row())
+        if isinstance(event, ResourceChanged):
+            self._resource(event, row)
+            return
+        row.phase, row.status, row.changes, row.now = event.phase, event.status, dict(event.changes), {}
+        row.error = event.why
+        if event.status == "running":
+            row.began, row.seconds = now, None
+        else:
+            row.seconds = event.seconds
+
+    def table(self, now: float) -> RenderableType:
+        """The table as it is at this moment."""
+        with self._lock:
+            return stack_table(self._rows, self.console.width, now)
+
     def pause(self) -> None:
         """Leave the table standing and the terminal free."""
         with self._lock:
-            if self._started:
+            if self._live:
                 self._live.stop()
-                self._started = False
-                self._live = Live(console=self.console, get_renderable=self.render, refresh_per_second=8)
+                self._live = None
 
     def close(self) -> None:
         """Stop drawing."""
         self.pause()
 
-    def render(self) -> RenderableType:
-        """The table as it is now."""
-        with self._lock:
-            return stack_table(self._rows, self.console.width)
-
-    def _stack(self, event: StackChanged) -> None:
-        row = self._rows.setdefault(event.stack, _Row())
-        row.phase, row.status = event.phase, event.status
-        row.changes = dict(event.changes)
-        if event.status == "running":
-            row.began, row.seconds, row.now, row.error = time.monotonic(), None, {}, None
-        else:
-            row.seconds, row.now = event.seconds, {}
-        if event.why:
-            row.error = event.why
-        if not self._started and event.status != "waiting":
+    def _draw(self) -> None:
+        if not self._live:
+            # Eight frames a second, drawn in place by rich with the cursor hidden, so that nothing flickers.
+            self._live = Live(
+                console=self.console, get_renderable=lambda: self.table(time.monotonic()), refresh_per_second=8
+            )
             self._live.start()
-            self._started = True
 
-    def _resource(self, event: ResourceChanged) -> None:
-        row = self._rows.setdefault(event.stack, _Row())
+    def _resource(self, event: ResourceChanged, row: _Row) -> None:
         if event.status == "started":
             row.now[event.urn] = f"{sign_of(event.operation)} {event.type.rpartition(':')[2]} {event.name}"
         else:
             row.now.pop(event.urn, None)
-        counted = event.status == ("started" if event.phase == "preview" else "done")
-        if counted and event.operation in _SIGNS:
+        if event.operation in _SIGNS and event.status == ("started" if event.phase == "preview" else "done"):
             row.changes[event.operation] = row.changes.get(event.operation, 0) + 1
 
     def _print(self, event: Event) -> None:
-        style = ""
+        style = "bold" if isinstance(event, RunStarted) else ""
         if isinstance(event, Found | Message) and event.severity != "info":
             style = "red" if event.severity == "error" else "yellow"
         for line in plain_lines(event):
@@ -304,9 +312,9 @@ class LiveView:
             self.console.print(Text.assemble(("next: ", "bold"), event.next))
 
 
-def stack_table(rows: Mapping[str, _Row], width: int) -> RenderableType:
+def stack_table(rows: Mapping[str, _Row], width: int, now: float) -> RenderableType:
     """The table at this width: what is happening gets what room the rest leaves."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=width, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), width=min(width, _WIDEST), header_style="dim")
     table.add_column("stack", no_wrap=True)
     table.add_column("state", no_wrap=True, min_width=11)
     table.add_column("changes", no_wrap=True, min_width=10)
@@ -315,12 +323,14 @@ def stack_table(rows: Mapping[str, _Row], width: int) -> RenderableType:
     errors = []
     for name, row in rows.items():
         words = {"running": _DOING, "succeeded": _DONE}.get(row.status, {}).get(row.phase, row.status)
-        seconds = row.seconds if row.began is None or row.seconds is not None else time.monotonic() - row.began
+        seconds = row.seconds if row.began is None or row.seconds is not None else now - row.began
         changes = Text(" ").join(
             Text(f"{_SIGNS[op]}{number}", style=_COLOURS.get(op, "")) for op, number in row.changes.items() if number
         )
-        now = list(row.now.values())
-        doing = now[0] + (f"  and {len(now) - 1} more" if len(now) > 1 else "") if now else ""
+        if row.status == "succeeded" and not changes:
+            changes = Text("no changes", style="dim")
+        begun = list(row.now.values())
+        doing = begun[0] + (f"  and {len(begun) - 1} more" if len(begun) > 1 else "") if begun else ""
         table.add_row(
             Text(name, style="bold"),
             Text(words, style=_STATUS_STYLE.get(row.status, "")),

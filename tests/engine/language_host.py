@@ -118,6 +118,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     ) -> Iterator[language_pb2.RunPluginResponse]:
         # The engine sends the whole environment it wants the plugin (a policy pack) to have.
         environment = dict(pair.split("=", 1) for pair in request.env)
+        environment["PYTHONUNBUFFERED"] = "1"  # as the official host does; a pack never flushes its port
         command = [python(request.info), request.info.program_directory, *request.args]
         for kind, value in stream(command, request.pwd, environment, context):
             response = language_pb2.RunPluginResponse()
