@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,14 @@ def test_an_item_over_400_kb_is_413(client: SystemClient) -> None:
     assert_problem(client("PUT", "/items/a", {"text": "x" * 410_000}), 413, "too-large")
     assert_problem(client("PUT", "/items/a", {"more": "x" * 300_000}), 413, "too-large")
     assert set(client("GET", "/items/a").json) == {"id", "text"}, "the item stays as it was"
+
+
+def test_an_item_that_is_small_in_the_table_and_too_long_to_answer_is_413(client: SystemClient) -> None:
+    create(client, id="a")
+    tiny = json.dumps({"n": ["X"] * 45_000}).replace('"X"', "1e-130")  # 132 digits each when written out
+    assert_problem(client("POST", "/items", tiny), 413, "too-large")
+    assert_problem(client("PUT", "/items/a", tiny), 413, "too-large")
+    assert client("GET", "/items/a").json == {"id": "a"}
 
 
 def test_a_body_in_another_media_type_is_415(client: SystemClient) -> None:

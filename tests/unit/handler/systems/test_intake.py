@@ -6,11 +6,12 @@ import json
 import threading
 import uuid
 from hashlib import sha256
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from lib.handler.intake_api import INPUT_BYTES, Intake
+from lib.handler.intake_api import INPUT_BYTES, NOTE_SECONDS, Intake
 from lib.handler.service import ServiceError
 from lib.handler.table import TableError
 from lib.routes import INTAKE
@@ -278,7 +279,22 @@ def test_a_failure_does_not_overwrite_the_success_of_another_sending(pipeline: P
 
     pipeline.bucket.put = overtaken  # type: ignore[method-assign]
     assert pipeline.post({"n": 1}, "key").status == 503
+    assert pipeline.record()["status"] == "STARTED"
     pipeline.assert_agree(pipeline.post({"n": 1}, "key"), {"n": 1})
+
+
+def test_time_is_kept_to_write_down_that_a_step_failed(pipeline: Pipeline) -> None:
+    given: list[float] = []
+
+    def hang(_key: str, _body: bytes, deadline: float) -> None:
+        given.append(deadline)
+        raise unavailable()
+
+    pipeline.bucket.put = hang  # type: ignore[method-assign]
+    begun = monotonic()
+    pipeline.post({"n": 1})
+    patience = pipeline.client.context.milliseconds / 1000
+    assert given[0] - begun < patience - NOTE_SECONDS, "a step that hangs to its end must leave the time for the note"
 
 
 def test_rights_that_are_missing_are_a_500_that_tells_nothing(pipeline: Pipeline) -> None:
