@@ -286,7 +286,7 @@ def test_a_failure_does_not_overwrite_the_success_of_another_sending(pipeline: P
 def test_time_is_kept_to_write_down_that_a_step_failed(pipeline: Pipeline) -> None:
     given: list[float] = []
 
-    def hang(_key: str, _body: bytes, deadline: float) -> None:
+    def hang(key: str, body: bytes, deadline: float) -> None:
         given.append(deadline)
         raise unavailable()
 
