@@ -126,7 +126,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the tests that need nothing but Python: programs, settings, contracts, handler, policy."""
-    pytest(session, "tests/unit")
+    pytest(session, "--numprocesses=auto", "tests/unit")
 
 
 @nox.session
@@ -147,14 +147,12 @@ def handler(session: nox.Session) -> None:
             python=found[version],
             project=False,
         )
-        data = str(location / "coverage")
         measured = (python, "-m", "coverage")
-        config = ("-c", "tests/unit/handler/pytest.ini", "--rootdir=.")
-        session.run(
-            *measured, "run", "--branch", "--source=lib/handler", f"--data-file={data}",
-            "-m", "pytest", *config, "tests/unit/handler", *session.posargs,
-        )  # fmt: skip
-        session.run(*measured, "report", f"--data-file={data}", "--show-missing", "--skip-covered")
+        data = f"--data-file={location / 'coverage'}"
+        config = ("-c", "tests/unit/handler/pytest.ini", "--rootdir=.", "--numprocesses=auto")
+        session.run(*measured, "run", data, "-m", "pytest", *config, "tests/unit/handler", *session.posargs)
+        session.run(*measured, "combine", "--quiet", data)
+        session.run(*measured, "report", data, "--show-missing", "--skip-covered")
 
 
 @nox.session
