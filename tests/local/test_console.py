@@ -145,7 +145,17 @@ class TestThePage:
         row = page.locator(f"#request-list li:has(.path:has-text('/items/{item_id}'))").first
         row.wait_for()
         row.locator("summary").click()
-        assert '"requestId"' in row.inner_text(), "the lines of the function are with its request"
+        assert '"requestId": "' in row.inner_text(), "the lines of the function are with its request"
+
+    def test_the_openapi_document_gives_a_route_its_fields(self, page: Any) -> None:
+        page.click("#routes button:has-text('POST')")
+        assert page.inner_text("#summary") == "Create an item"
+        assert page.locator("input[name='Idempotency-Key']").count() == 1
+        page.click("#routes button:has-text('GET') >> nth=0")
+        page.fill("input[name=limit]", "1")
+        assert page.inner_text("#preview").endswith("/items?limit=1")
+        page.click("#send")
+        page.wait_for_selector("#answer .status:has-text('200')")
 
     def test_a_problem_is_shown_as_one(self, page: Any) -> None:
         page.click("#routes button:has-text('POST')")

@@ -53,7 +53,11 @@ const showRoutes = (apis) => {
     for (const route of api.routes.toSorted(inOrder)) {
       const button = make("button", { type: "button", "aria-pressed": "false" },
         make("span", { class: "method" }, route.method), " ", make("span", { class: "path" }, route.path));
-      button.addEventListener("click", () => choose(api, route, button));
+      button.addEventListener("click", (event) => {
+        choose(api, route, button);
+        // On a phone the form is below the routes. A click that the page made itself (detail 0) moves nothing.
+        if (event.detail) by("operation").scrollIntoView({ block: "nearest" });
+      });
       items.push(make("li", {}, button));
     }
   }
@@ -159,7 +163,7 @@ const showRequests = (exchanges) => {
     item.querySelector(".ms").textContent = `${exchange.milliseconds} ms`;
     const lines = (pairs) => pairs.map((pair) => pair.join(": ")).join("\n");
     const parts = [
-      ["Log lines", exchange.logs.join("\n")],
+      ["Log lines", exchange.logs.map(pretty).join("\n")],
       ["Request", `${lines(exchange.request_headers)}\n\n${pretty(exchange.request_body)}`],
       ["Answer", `${lines(exchange.response_headers)}\n\n${pretty(exchange.response_body)}`],
     ];
