@@ -325,11 +325,11 @@ def test_what_is_to_be_retained_stays_in_aws(stack: Deployer) -> None:
 
 def test_an_alias_keeps_the_resource_when_its_name_changes(stack: Deployer) -> None:
     stack.up(topic("old"))
-    arn = stack.live("old").id
-    name = stack.live("old").inputs["name"]
-    stack.up(topic("new", name=name, opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")])))
+    arn, name = stack.live("old").id, stack.live("old").inputs["name"]
+    assert stack.up(topic("new", name=name, opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")]))) == {}
     assert stack.live("new").id == arn
     assert not [each for each in stack.state.resources if each.name == "old"]
+    assert stack.aws.call("sns", "get_topic_attributes", TopicArn=arn)
 
 
 def test_what_exists_can_be_imported(stack: Deployer) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import boto3
@@ -17,11 +19,11 @@ import grpc
 import jmespath
 import pytest
 from pulumi._types import resource_types
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.rpc import deserialize_properties, translate_output_properties
 
 from lib.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
-from lib.local.provider import Provider, serve
+from lib.local.provider import Provider, install, serve
 from lib.local.types import TYPES, find
 from lib.local.types.archive import ARCHIVE, ASSET, SIGNATURE, hashed
 from lib.local.types.core import UNKNOWN, Aws, Diff, RefusedError, ResourceError, UnknownInputError, Values
@@ -1408,6 +1410,39 @@ def test_a_change_made_behind_its_back_is_found(world: World, types_aws: Aws) ->
     assert world.driver.diff("aws:cloudwatch/logGroup:LogGroup", read[0], inputs, read[1]).changed == {
         "retentionInDays"
     }
+
+
+def test_an_update_that_broke_off_is_made_again(world: World, types_aws: Aws) -> None:
+    token = "aws:cloudwatch/logGroup:LogGroup"
+    resource_id, inputs, outputs = world.make("logs", token, {"name": "<name>", "retentionInDays": 14})
+    types_aws.call("logs", "delete_retention_policy", logGroupName=resource_id)
+    assert world.driver.update(token, resource_id, inputs, inputs, outputs)["retentionInDays"] == 14
+    world.look("logs", "describe_log_groups", {"logGroupNamePrefix": "<name>"}, {"logGroups[0].retentionInDays": 14})
+
+
+def test_what_is_half_made_is_told_to_the_engine(emulator: Emulator, plugin: Plugin) -> None:
+    token, name = "aws:cloudwatch/logGroup:LogGroup", f"/{uuid.uuid4().hex}"
+    with pytest.raises(grpc.RpcError, match="PutRetentionPolicy") as failed:
+        plugin.create(token, {"name": name, "retentionInDays": 2})
+    metadata = {each.key: each.value for each in failed.value.trailing_metadata()}
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    told = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(told)
+    assert told.id == name, "without its id the engine would not know that it exists"
+    assert decode(told.properties)["name"] == name
+    Direct(Aws(emulator.endpoint)).delete(token, name, {"name": name})
+
+
+def test_the_plugin_is_a_program_that_the_engine_finds_on_path(emulator: Emulator, tmp_path: Path) -> None:
+    plugin = install(tmp_path / "bin")
+    assert plugin.name == "pulumi-resource-aws"
+    environment = {"PATH": "/usr/bin:/bin", "AWS_ENDPOINT_URL": emulator.endpoint}
+    with subprocess.Popen([plugin], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            Plugin(int(process.stdout.readline())).check("aws:sns/topic:Topic", {"name": "x"}, {})
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize(
