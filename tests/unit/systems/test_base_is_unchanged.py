@@ -45,4 +45,6 @@ def test_the_base_system_deploys_what_was_recorded(configuration: str) -> None:
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(json.dumps({name: shape(name) for name in CONFIGURATIONS}, indent=1) + "\n", encoding="utf-8")
+    RECORDED.write_text(
+        json.dumps({name: shape(name) for name in CONFIGURATIONS}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
