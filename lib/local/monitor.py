@@ -29,7 +29,6 @@ from lib.local.types.core import (
     ResourceError,
     Type,
     Values,
-    elsewhere,
 )
 from lib.local.types.functions import invoke
 from lib.local.types.values import decode, encode, has_secret, is_secret, reveal, secret, secret_texts
@@ -361,7 +360,7 @@ class Monitor:
         """The emulator in the region of an explicit provider."""
         resource = self._state.find([provider.rpartition("::")[0]]) if provider else None
         region = resource.inputs.get("region") if resource else None
-        return elsewhere(self._aws, region) if region else self._aws
+        return self._aws.elsewhere(region) if region else self._aws
 
     def _marked(self, outputs: Values, additional: Iterable[str], inputs: Wire | None = None) -> Wire:
         """The outputs with their secrets marked: what came from a secret input, and what the program says."""

@@ -117,6 +117,7 @@ class Aws:
         for variable in ("config_file", "credentials_file"):
             self._session.set_config_variable(variable, "/dev/null")
         self._clients: dict[tuple[str, str], Any] = {}
+        self._elsewhere: dict[str, Aws] = {}
         self._lock = threading.Lock()
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -154,6 +155,13 @@ class Aws:
             raise ResourceError(f"{name}: the emulator at {self.endpoint} did not answer: {error}") from None
         answer.pop("ResponseMetadata", None)
         return answer
+
+    def elsewhere(self, region: str) -> "Aws":
+        """The same emulator, in another region."""
+        with self._lock:
+            if region not in self._elsewhere:
+                self._elsewhere[region] = Aws(self.endpoint, region, *self._keys)
+            return self._elsewhere[region]
 
     def model(self, service: str, operation: str) -> Any:
         meta = self.client(service).meta
@@ -516,7 +524,7 @@ class Type:
         region = values.get("region")
         if not self.regional or not region or region == aws.region:
             return aws
-        return elsewhere(aws, region)
+        return aws.elsewhere(region)
 
     def _tags_all(self, inputs: Values) -> Values:
         return {"tagsAll": inputs.get("tags") or {}} if self.tagging else {}
@@ -545,17 +553,6 @@ class Type:
             outputs["tagsAll"] = outputs.get("tags") or {}
         outputs["id"] = resource_id
         return outputs
-
-
-_elsewhere: dict[tuple[int, str], Aws] = {}
-
-
-def elsewhere(aws: Aws, region: str) -> Aws:
-    """The same emulator, in another region."""
-    key = (id(aws), region)
-    if key not in _elsewhere:
-        _elsewhere[key] = Aws(aws.endpoint, region, *aws._keys)  # noqa: SLF001 - its own kind
-    return _elsewhere[key]
 
 
 def facts(aws: Aws) -> Values:

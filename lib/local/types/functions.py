@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lib.local.types.core import Aws, ResourceError, Values, elsewhere
+from lib.local.types.core import Aws, ResourceError, Values
 
 Function = Callable[[Aws, Values], Values]
 
@@ -32,7 +32,7 @@ def get_availability_zones(aws: Aws, args: Values) -> Values:
         raise ResourceError(
             f"aws:index/getAvailabilityZones:getAvailabilityZones has no argument {unknown.pop()!r} here"
         )
-    aws = elsewhere(aws, args["region"]) if args.get("region") else aws
+    aws = aws.elsewhere(args["region"]) if args.get("region") else aws
     filters = [{"Name": given["name"], "Values": given["values"]} for given in args.get("filters") or []]
     zones = aws.call("ec2", "describe_availability_zones", Filters=filters)["AvailabilityZones"]
     excluded = args.get("excludeZoneIds") or []
@@ -50,7 +50,7 @@ def get_availability_zones(aws: Aws, args: Values) -> Values:
 def get_prefix_list(aws: Aws, args: Values) -> Values:
     if unknown := set(args) - {"name", "prefixListId", "region"}:
         raise ResourceError(f"aws:ec2/getPrefixList:getPrefixList has no argument {unknown.pop()!r} here")
-    aws = elsewhere(aws, args["region"]) if args.get("region") else aws
+    aws = aws.elsewhere(args["region"]) if args.get("region") else aws
     found = aws.call("ec2", "describe_prefix_lists")["PrefixLists"]
     wanted = [
         entry
