@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 WIDTH, LABELS, ROW, HEAD = 860, 170, 24, 40
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 } .note { fill: #59636e }
-.bar { fill: #8c959f } .ours { fill: #1a7f37 } .goal { stroke: #cf222e; stroke-dasharray: 4 3 } rect.page { fill: #ffffff }
+.page { fill: #ffffff } .bar { fill: #8c959f } .ours { fill: #1a7f37 }
+.goal { stroke: #cf222e; stroke-dasharray: 4 3 }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc } .note { fill: #9198a1 } .bar { fill: #656c76 } .ours { fill: #3fb950 } .goal { stroke: #f85149 }
-  rect.page { fill: #0d1117 }
+  text { fill: #f0f6fc } .note { fill: #9198a1 }
+  .page { fill: #0d1117 } .bar { fill: #656c76 } .ours { fill: #3fb950 }
+  .goal { stroke: #f85149 }
 }
 """
 

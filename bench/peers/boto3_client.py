@@ -33,7 +33,7 @@ def answer(status, document):
     }
 
 
-def handler(event, context):
+def handler(event, _context):
     try:
         if event["resource"] == "/items":
             page = client.scan(TableName=TABLE, Limit=25, ConsistentRead=True)

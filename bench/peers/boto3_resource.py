@@ -26,7 +26,7 @@ def answer(status, document):
     }
 
 
-def handler(event, context):
+def handler(event, _context):
     try:
         if event["resource"] == "/items":
             page = table.scan(Limit=25, ConsistentRead=True)

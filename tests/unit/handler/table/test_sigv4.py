@@ -56,7 +56,7 @@ def signed(
 CREDENTIALS = st.tuples(SECRET, SECRET, st.none() | SECRET)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(CREDENTIALS, WHEN, REGION, NAME, st.sampled_from(sorted(ACTIONS)), st.text(max_size=200))
 def test_a_table_request_is_signed_as_botocore_signs_it(  # noqa: PLR0917 - what is generated
     credentials: tuple[str, str, str | None],
@@ -81,7 +81,7 @@ def test_a_table_request_is_signed_as_botocore_signs_it(  # noqa: PLR0917 - what
     assert ours == theirs, "AWS would refuse the request, or accept what botocore would not send"
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(
     CREDENTIALS,
     WHEN,

@@ -57,7 +57,7 @@ def normal(attribute: Any) -> Any:
     return [normal(element) for element in attribute] if isinstance(attribute, list) else attribute
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(ITEMS)
 def test_an_item_is_stored_as_boto3_would_store_it(item: dict[str, Any]) -> None:
     serialize = TypeSerializer().serialize
@@ -65,7 +65,7 @@ def test_an_item_is_stored_as_boto3_would_store_it(item: dict[str, Any]) -> None
     assert normal(ours) == normal({name: serialize(value) for name, value in item.items()})
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(ITEMS)
 def test_an_item_is_read_as_boto3_would_read_it(item: dict[str, Any]) -> None:
     serialize, deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
@@ -93,7 +93,7 @@ def test_names_that_never_repeat_do_not_fill_the_memory() -> None:
     assert len(values._names) <= 1000
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(NUMBERS, st.sampled_from(["{}", "{:f}", "{:e}", "{:E}", "{:+E}"]))
 def test_a_number_keeps_its_value_in_the_notation_the_table_answers_with(number: Decimal, form: str) -> None:
     token = form.format(number).removeprefix("+")
