@@ -22,7 +22,7 @@ def new_id() -> str:
 
 def id_of(*names: str) -> str:
     """Return the (version 8) UUID that these names, which have no NUL, always get."""
-    return _uuid(bytearray(sha256("\0".join(names).encode()).digest()[:16]), 8)
+    return _uuid(bytearray(sha256("\0".join(names).encode("utf-8", "surrogatepass")).digest()[:16]), 8)
 
 
 def _uuid(digits: "bytearray", version: int) -> str:
