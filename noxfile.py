@@ -205,6 +205,7 @@ for _name, _help in {
     "deploy": "Deploy one stack: nox -s deploy -- api --env dev.",
     "preview": "Show what deploying one stack would change.",
     "destroy": "Destroy one stack.",
+    "refresh": "Take into one stack's state what is really there, and how interrupted creations ended.",
 }.items():
     globals()[_name] = _deploy_session(_name, _help)
 

@@ -107,8 +107,6 @@ class Session:
         """Tell something that is neither a finding nor the engine's."""
         self.view.show(Message(severity="info", stack=target.name if target else None, text=text))
 
-    # -- asking ------------------------------------------------------------------------------------------------------
-
     def must_be_able_to_ask(self) -> None:
         """Refuse to change anything when there is nobody to ask and `--yes` was not given."""
         if not self.options.yes and not self.can_ask:
@@ -136,8 +134,6 @@ class Session:
         names = ", ".join(target.name for target in self.targets)
         if self.question(f"\n{self.verb} {names} in {self.env}? [y/N] ").lower() not in {"y", "yes"}:
             raise KeyboardInterrupt
-
-    # -- working -----------------------------------------------------------------------------------------------------
 
     def work(
         self, phase: StackPhase, targets: Sequence[Target], work: Callable[[Target], Result], *, reverse: bool = False
@@ -263,8 +259,6 @@ class Session:
         if number != 2:
             self.engine.interrupt()
 
-    # -- stacks that do not exist yet --------------------------------------------------------------------------------
-
     def make_stack(self, target: Target, around: Surroundings) -> None:
         """Make the empty stack a preview needs; `tidy` removes it again unless `keep_stacks` was called."""
         if target.stack(self.env) in around.existing:
@@ -291,8 +285,6 @@ class Session:
             elif path.read_text() != text:
                 path.write_text(text)
         self._made.clear()
-
-    # -- the end -----------------------------------------------------------------------------------------------------
 
     def end(self, code: Exit | None = None, command: str | None = None) -> Exit:
         """Show the summary; every run ends here."""
