@@ -22,12 +22,24 @@ from lib.contracts import ROOT, STACKS
 from lib.plan.recorder import record_projects
 
 PINS = ROOT / "constraints" / "audit.txt"
-AUDITED = (ROOT / "constraints" / "dev.txt", ROOT / "constraints" / "py39.txt", PINS)
+AUDITED = sorted((ROOT / "constraints").glob("*.txt"))
 HOME = ROOT / ".nox" / "audit"
 EXPECTED = Path(__file__).with_name("expected.toml")
 BASELINE = Path(__file__).with_name("secrets.json")
-# Words next to a string are no secret; what looks like one is found by the other detectors.
-NOT_DETECTED = ("KeywordDetector",)
+# A word next to a string, or a digest, is no secret; what looks like one is found by the other detectors.
+NOT_DETECTED = ("KeywordDetector", "HexHighEntropyString")
+# What a scanner needs of the caller's environment; credentials are not among it.
+KEPT = (
+    "HOME",
+    "HTTPS_PROXY",
+    "LANG",
+    "NO_PROXY",
+    "PATH",
+    "PIP_CONFIG_FILE",
+    "PIP_INDEX_URL",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+)
 # Checkov's own JSON reader crashes in this check on OPTIONS; CKV_AWS_59 asks the same of every method.
 BROKEN_CHECKS = ("CKV2_AWS_70",)
 
@@ -147,29 +159,23 @@ def secrets() -> Outcome:
     except (ValueError, KeyError):
         raise AuditError(f"detect-secrets gave no report: {done.stderr[-500:]}") from None
     known = json.loads(BASELINE.read_text(encoding="utf-8"))
+    baseline = f"lib/audit/{BASELINE.name}"
+    advice = f"remove it, or say in {baseline} why it is none"
     problems = [
-        f"{file}:{item['line_number']}: {item['type']}; remove it, or list it in lib/audit/{BASELINE.name} with a reason"
+        f"{file}:{item['line_number']}: {item['type']} {item['hashed_secret']}: {advice}"
         for file, items in found.items()
         for item in items
         if item["hashed_secret"] not in known
     ]
     present = {item["hashed_secret"] for items in found.values() for item in items}
-    problems += [
-        f"lib/audit/{BASELINE.name}: {mark[:12]}... ({why}) is gone: remove it"
-        for mark, why in known.items()
-        if mark not in present
-    ]
-    return Outcome(name="secrets", problems=problems, notes=[f"{len(files)} files, {len(present)} known marks"])
+    problems += [f"{baseline}: {mark} ({why}) is gone: remove it" for mark, why in known.items() if mark not in present]
+    return Outcome(name="secrets", problems=problems, notes=[f"{len(files)} files, {len(present)} known strings"])
 
 
 def tool(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the scanners in the repository's root, with nothing of ours and no credentials in its environment."""
     name, *arguments = command
-    keep = {
-        key: os.environ[key]
-        for key in ("PATH", "HOME", "LANG", "PIP_INDEX_URL", "PIP_CONFIG_FILE")
-        if key in os.environ
-    }
+    keep = {key: os.environ[key] for key in KEPT if key in os.environ}
     return subprocess.run(
         [str(HOME / "bin" / name), *arguments], cwd=ROOT, env=keep, capture_output=True, text=True, check=False
     )

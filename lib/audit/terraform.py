@@ -68,14 +68,15 @@ def type_of(token: str) -> str:
 
 def _inputs(resource: Recorded, tf_type: str, everything: dict[tuple[str, str], Recorded]) -> dict[str, Any]:
     names = {**(_GATEWAY_NAMES if tf_type.startswith("aws_api_gateway") else {}), **_NAMES.get(tf_type, {})}
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in resource.inputs.items():
         if key == "code":  # the files themselves are no scanner of resources' business
             found["filename"] = "function.zip"
         else:
             found[names.get(key) or _BLOCKS.get(key) or _snake(key)] = _value(value, everything, key)
-    if tf_type == "aws_api_gateway_rest_api" and "endpoint_configuration" in found:
-        found["endpoint_configuration"]["types"] = [found["endpoint_configuration"]["types"]]
+    endpoint = found.get("endpoint_configuration")
+    if isinstance(endpoint, dict):
+        endpoint["types"] = [endpoint["types"]]  # a list in Terraform
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf import struct_pb2
 from pulumi.runtime.proto import analyzer_pb2
+from pulumi_policy import policy as sdk
 from pulumi_policy.policy import EnforcementLevel, _PolicyAnalyzerServicer
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
 
@@ -32,9 +33,10 @@ EVERYTHING = [
 ]
 
 
-def server(config: Config, waivers: Sequence[Waiver], *, production: bool) -> Any:
-    policies = pack.policies(config, waivers, production=production)
-    return _PolicyAnalyzerServicer(pack.NAME, "1.0.0", policies, EnforcementLevel.ADVISORY)
+def server(config: Config, waivers: Sequence[Waiver], *, stack: str) -> Any:
+    judging = pack.Pack(config, waivers)
+    judging.configure(stack=stack, preview=False)
+    return _PolicyAnalyzerServicer(pack.NAME, "1.0.0", judging.policies, EnforcementLevel.ADVISORY)
 
 
 def properties(inputs: Any) -> struct_pb2.Struct:
@@ -59,7 +61,7 @@ def whole(resource: Recorded) -> Any:
 
 def engine(recording: Recording, config: Config, waivers: Sequence[Waiver] = (), **changes: str) -> list[Any]:
     """Return the diagnostics that the engine would get for a program; `changes` are laid over every resource."""
-    asked = server(config, waivers, production=recording.stack in {"prod", "production"})
+    asked = server(config, waivers, stack=recording.stack)
     found = []
     for resource in recording.real:
         request = analyzer_pb2.AnalyzeRequest(
@@ -90,7 +92,7 @@ def test_the_engine_finds_what_the_plan_finds(rule: str, environment: str, progr
 
 
 def test_the_engine_is_told_severity_reason_fix_and_link() -> None:
-    info = {item.name: item for item in server(Config(), [], production=True).GetAnalyzerInfo(None, None).policies}
+    info = {item.name: item for item in server(Config(), [], stack="prod").GetAnalyzerInfo(None, None).policies}
     assert set(info) == {*RULES, "waivers"}
     for id_, rule in RULES.items():
         assert info[id_].remediation_steps == rule.fix
@@ -132,3 +134,29 @@ def test_the_configuration_reaches_the_engine() -> None:
     judged = engine(record(CASES["topic-tls-only"].breaks, "prod"), config)
     assert "it has no tag CostCenter" in "".join(diagnostic.message for diagnostic in judged)
     assert "topic-tls-only" not in {diagnostic.policyName for diagnostic in judged}
+
+
+def test_a_pack_that_is_told_no_stack_is_strict() -> None:
+    levels = {policy.name: policy.enforcement_level for policy in pack.Pack(Config(), []).policies}
+    assert levels["table-recoverable"] == EnforcementLevel.MANDATORY
+    assert levels["api-authorization"] == EnforcementLevel.ADVISORY
+
+
+def test_the_stack_that_the_engine_names_sets_the_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK gives a pack no such call, so `serve` listens in; an SDK that changes under it has to show here."""
+    started: dict[str, Any] = {}
+    monkeypatch.setattr(sdk, "_PolicyAnalyzerServicer", sdk._PolicyAnalyzerServicer)
+
+    def serve(name: str, policies: list[Any]) -> None:
+        started["server"] = sdk._PolicyAnalyzerServicer(name, "1.0.0", policies, EnforcementLevel.ADVISORY)
+
+    monkeypatch.setattr("pulumi_policy.PolicyPack", serve)
+    pack.serve()
+
+    def level() -> int:
+        info = {item.name: item.enforcementLevel for item in started["server"].GetAnalyzerInfo(None, None).policies}
+        return int(info["table-recoverable"])
+
+    for stack, expected in (("dev", analyzer_pb2.ADVISORY), ("prod", analyzer_pb2.MANDATORY)):
+        started["server"].ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack=stack), None)
+        assert level() == expected
