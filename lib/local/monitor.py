@@ -107,6 +107,8 @@ class Monitor:
                 raise ResourceError("remote components and replaceWith need the real engine")
             if request.type == STACK or not request.custom:
                 resource = self._frame(request, urn, source)
+                if old := self._state.find([urn]):
+                    resource.outputs = old.outputs
                 self._state.put(resource)
                 return resource_pb2.RegisterResourceResponse(urn=urn)
             if request.type == PROVIDER:
@@ -141,8 +143,7 @@ class Monitor:
         if f"::{STACK}::" in request.urn:
             self.outputs = outputs
         elif resource := self._state.find([request.urn]):
-            resource.outputs = outputs
-            self._state.put(resource)
+            self._state.put(replace(resource, outputs=outputs))
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802

@@ -54,6 +54,8 @@ def _answering(
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         except ResourceError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake in a type's code must name itself too
+            context.abort(grpc.StatusCode.INTERNAL, f"{method.__name__}: {type(error).__name__}: {error}")
         raise AssertionError("abort raises")
 
     return wrapper

@@ -300,6 +300,12 @@ def test_ignored_changes_are_ignored_also_inside(stack: Deployer) -> None:
     assert stack.up(code("two", "y")) == {}
 
 
+def test_all_changes_can_be_ignored_also_of_a_name_that_was_made_here(stack: Deployer) -> None:
+    stack.up(topic("a", display_name="one"))
+    assert stack.up(topic("a", display_name="two", opts=pulumi.ResourceOptions(ignore_changes=["*"]))) == {}
+    assert stack.up(topic("a", display_name="one")) == {}
+
+
 def test_a_change_can_be_made_to_replace(stack: Deployer) -> None:
     def code(display: str) -> Code:
         return topic("a", display_name=display, opts=pulumi.ResourceOptions(replace_on_changes=["displayName"]))

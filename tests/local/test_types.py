@@ -1412,6 +1412,15 @@ def test_a_change_made_behind_its_back_is_found(world: World, types_aws: Aws) ->
     }
 
 
+def test_what_is_imported_by_its_identifier_needs_no_change(world: World) -> None:
+    inputs = {**TABLE, "pointInTimeRecovery": {"enabled": True}, "tags": {"a": "b"}}
+    resource_id, checked, _ = world.make("table", "aws:dynamodb/table:Table", inputs)
+    read = world.driver.read("aws:dynamodb/table:Table", resource_id, {}, {})
+    assert read is not None
+    assert world.driver.diff("aws:dynamodb/table:Table", read[0], checked, read[1]).replaces == frozenset()
+    assert "region" not in read[0], "a program that does not name the region would replace the table"
+
+
 def test_an_update_that_broke_off_is_made_again(world: World, types_aws: Aws) -> None:
     token = "aws:cloudwatch/logGroup:LogGroup"
     resource_id, inputs, outputs = world.make("logs", token, {"name": "<name>", "retentionInDays": 14})

@@ -274,10 +274,12 @@ class Type:
     def check(self, aws: Aws, name: str, news: Values, olds: Values) -> Values:
         """Return the inputs with their defaults; raise for what is not known here."""
         known = self.fields
+        # Where changes are ignored, the engine hands back what an earlier check has added; that is made again.
+        added = {"__defaults", *news.get("__defaults", ())}
         for key in news:
-            if key not in known:
+            if key not in known and key not in added:
                 raise UnknownInputError(self.token, key, list(known))
-        inputs = {key: value for key, value in news.items() if value is not None}
+        inputs = {key: value for key, value in news.items() if value is not None and key not in added}
         if self.name and self.name not in inputs:
             automatic = self.name in olds.get("__defaults", ())
             inputs[self.name] = olds[self.name] if automatic else self.unique_name(name)
@@ -339,7 +341,8 @@ class Type:
             return None
         outputs = self._complete(aws, resource_id, real, inputs)
         if not inputs:  # an import knows nothing but the identifier
-            inputs = {key: outputs[key] for key, field in self.fields.items() if outputs.get(key) != field.default}
+            fields = {key: field for key, field in self.inputs.items() if key in outputs}
+            inputs = {key: outputs[key] for key, field in fields.items() if outputs[key] != field.default}
         seen = {key: like(self.fields[key], outputs.get(key), value) for key, value in public(inputs).items()}
         if real.get("tags") and "tags" not in seen:
             seen["tags"] = real["tags"]
@@ -615,7 +618,7 @@ def canonical(field: Field, value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    if field.unordered and isinstance(value, list):
+    if field.unordered and isinstance(value, list) and value:
         return sorted(value, key=lambda item: json.dumps(item, sort_keys=True, default=str))
     if isinstance(value, dict) and "hash" in value and any(len(key) == 32 for key in value):
         return value["hash"]
