@@ -64,7 +64,7 @@ def _common(sub: argparse.ArgumentParser, verb: str) -> None:
     if verb == "unlock":
         sub.add_argument("--confirm", metavar="ORG/PROJECT/ENV", help="remove another machine's lock of this stack")
         return
-    sub.add_argument("--parallel", type=int, default=0, metavar="N", help="stacks at a time (as many as can be)")
+    sub.add_argument("--parallel", type=_count, default=0, metavar="N", help="stacks at a time (as many as can be)")
     if verb.startswith(("deploy", "preview")):
         sub.add_argument(
             "--policy", type=Path, nargs="?", const=_policy_pack(), metavar="PACK", help="enforce policies"
@@ -81,6 +81,12 @@ def _environment(text: str) -> str:
     if not _ENVIRONMENT.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} must be lower-case letters, digits and inner hyphens, like dev")
     return text
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number from 1")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -138,16 +138,16 @@ def _locks(env: str, targets: Iterable[Target]) -> list[Finding]:
     findings = []
     for target in targets:
         command = f"wait for it, or if it is gone: nox -s unlock -- {target.name} --env {env}"
-        for lock in held(target, env):
+        for lock in held(target, env) or ():
             what = f"{target.stack(env)} is locked by {lock}"
             findings.append(Finding(exit=Exit.LOCKED, stack=target.name, what=what, next=command))
     return findings
 
 
-def held(target: Target, env: str) -> list[Lock]:
-    """The locks on a stack, where the backend lets us see them."""
+def held(target: Target, env: str) -> list[Lock] | None:
+    """The locks on a stack; None where the backend does not let us see them."""
     try:
-        return locks(backend().url, target.stack(env)) or []
+        return locks(backend().url, target.stack(env))
     except Exception as error:  # noqa: BLE001 - whatever an S3 client or a damaged lock file may raise
         what = f"the locks of {target.stack(env)} can't be read: {error}"
         raise Refused(Finding(exit=Exit.LOCKED, stack=target.name, what=what, next="pulumi whoami -v")) from None

@@ -168,6 +168,10 @@ def unlock(session: Session) -> Exit:
 def _unlock(session: Session, target: Target) -> Result:
     stack = target.stack(session.env)
     found = held(target, session.env)
+    if found is None:
+        why = "this backend keeps its locks where they can't be looked at"
+        command = f"pulumi cancel --stack {stack} (only when nobody is deploying it)"
+        return Result(target, "failed", why=why, exit=Exit.LOCKED, next=command)
     if not found:
         return Result(target, "succeeded", why="it is not locked")
     for lock in found:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -84,7 +85,7 @@ class JsonView:
 
     def show(self, event: Event) -> None:
         """Write it at once: a reader follows along."""
-        with self._lock:
+        with self._lock, suppress(BrokenPipeError):  # the work goes on when nobody reads any more
             self._stream.write(json.dumps(event.as_json(), ensure_ascii=False) + "\n")
             self._stream.flush()
 
@@ -105,7 +106,7 @@ class PlainView:
     def show(self, event: Event) -> None:
         """Write its lines."""
         lines = plain_lines(event)
-        with self._lock:
+        with self._lock, suppress(BrokenPipeError):  # the work goes on when nobody reads any more
             for line in lines:
                 self._stream.write(line + "\n")
             self._stream.flush()

@@ -150,7 +150,7 @@ def test_a_changed_export_names_the_stacks_to_redeploy_and_affects_them(deployed
         "monitoring": "succeeded",
     }
     assert run.of("message", stack="api")[0]["text"] == "affected: lambda_log_group_name of compute changed"
-    assert deployed.run("deploy_all", "--yes").code == 0
+    assert deployed.run("deploy", "compute", "--yes").code == 0
 
 
 def test_an_output_that_is_no_longer_exported_stops_before_anything_changes(deployed: Checkout) -> None:
