@@ -206,14 +206,9 @@ def _allows(statement: Mapping[str, Any], source_arn: str) -> bool:
         services if isinstance(services, list) else [services]
     ):
         return False
-    for operator, tests in statement.get("Condition", {}).items():
-        pattern = {key.lower(): value for key, value in tests.items()}.get("aws:sourcearn")
-        if pattern is None:
-            continue
-        if operator in {"ArnLike", "StringLike"}:
-            if not fnmatch.fnmatchcase(source_arn, pattern):
-                return False
-        elif pattern != source_arn:
+    for tests in statement.get("Condition", {}).values():
+        pattern = {key.lower(): value for key, value in tests.items()}.get("aws:sourcearn", "*")
+        if not fnmatch.fnmatchcase(source_arn, pattern):
             return False
     return True
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -205,6 +207,12 @@ class TestRestAnswers:
         assert answer.headers["content-type"] == "application/json", "API Gateway's default"
         assert answer.body == b"{}"
 
+    def test_the_length_is_the_bodys_whatever_the_function_says(self, rest: Rest, serve: Any) -> None:
+        headers = {"Content-Length": "1", "Transfer-Encoding": "chunked", "X-Lines": "a\r\nX-Evil: 1"}
+        answer = serve(rest).ask({"statusCode": 200, "headers": headers, "body": "whole"})
+        assert answer.body == b"whole"
+        assert "x-evil" not in answer.headers, "a line break in a value must not begin a header"
+
     def test_no_content_has_none(self, rest: Rest, serve: Any) -> None:
         answer = serve(rest).ask({"statusCode": 204})
         assert (answer.status, answer.body) == (204, b"")
@@ -372,6 +380,18 @@ class TestGatewayResponses:
             "at": "prod",
         }
 
+    def test_an_error_without_a_response_of_its_own_takes_its_familys(self, mapped: Rest, serve: Any) -> None:
+        mapped.client.put_gateway_response(
+            restApiId=mapped.id,
+            responseType="DEFAULT_4XX",
+            responseParameters={"gatewayresponse.header.X-Family": "'4XX'"},
+            responseTemplates={"application/json": '{"title": "family"}'},
+        )
+        mapped.deploy()
+        answer = serve(mapped).send("POST", "/prod/items", b"x" * (10 * 1024 * 1024 + 1))
+        assert (answer.status, answer.json) == (413, {"title": "family"}), "its own status, the family's shape"
+        assert answer.headers["x-family"] == "4XX"
+
     def test_a_family_gives_its_members_shape_and_status(self, mapped: Rest, serve: Any) -> None:
         mapped.deploy()
         answer = serve(mapped).ask(None)
@@ -402,6 +422,19 @@ class TestAuthorization:
         assert answer.json["requestContext"]["identity"]["userArn"] == f"arn:aws:iam::{ACCOUNT_ID}:root"
         assert served.send("POST", "/prod/?b=2&a=%20", '{"more": 1}', good).status == 403, "the body is signed too"
 
+    def test_an_old_signature_is_refused(
+        self, aws: Aws, echo: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        api = Rest(aws)
+        api.method("POST", "/", echo, authorizationType="AWS_IAM")
+        api.deploy()
+        served = serve(api)
+        old = datetime.now(UTC) - timedelta(minutes=20)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: old)
+        headers = signed(served, "/prod/", ACCESS_KEY, SECRET_KEY)
+        answer = served.send("POST", "/prod/", "", headers)
+        assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "InvalidSignatureException")
+
     def test_keys_count_when_a_usage_plan_has_the_stage(self, aws: Aws, echo: str, serve: Any) -> None:
         api = Rest(aws)
         api.method("GET", "/items", echo, apiKeyRequired=True)
@@ -410,8 +443,10 @@ class TestAuthorization:
         key = api.client.create_api_key(name=f"key-{api.id}", enabled=True)
         plan = api.client.create_usage_plan(name=f"plan-{api.id}", apiStages=[{"apiId": api.id, "stage": "prod"}])
         header = {"x-api-key": api.client.get_api_key(apiKey=key["id"], includeValue=True)["value"]}
+        elsewhere = api.client.create_usage_plan(name=f"other-{api.id}", apiStages=[])["id"]
+        api.client.create_usage_plan_key(usagePlanId=elsewhere, keyId=key["id"], keyType="API_KEY")
         assert served.send("GET", "/prod/items").status == 403
-        assert served.send("GET", "/prod/items", headers=header).status == 403, "the key is in no plan"
+        assert served.send("GET", "/prod/items", headers=header).status == 403, "the key's plan is for another stage"
         api.client.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
         assert served.send("GET", "/prod/items", headers=header).status == 200
         assert served.send("GET", "/prod/items", headers={"x-api-key": "guess"}).status == 403
@@ -441,15 +476,23 @@ class TestAuthorization:
 class Http:
     """An HTTP API with the given routes on its `$default` stage."""
 
-    def __init__(self, aws: Aws, function: str, *routes: str, stage: dict[str, Any] | None = None, **settings: Any):
+    def __init__(
+        self,
+        aws: Aws,
+        function: str,
+        *routes: str,
+        stage: dict[str, Any] | None = None,
+        route: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         client = aws.client("apigatewayv2")
         self.id = client.create_api(Name="http", ProtocolType="HTTP", **settings)["ApiId"]
         target = client.create_integration(
             ApiId=self.id, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
         )["IntegrationId"]
-        for route in routes:
-            client.create_route(ApiId=self.id, RouteKey=route, Target=f"integrations/{target}")
-        client.create_stage(ApiId=self.id, StageName="$default", AutoDeploy=True, **stage or {})
+        for key in routes:
+            client.create_route(ApiId=self.id, RouteKey=key, Target=f"integrations/{target}", **route or {})
+        client.create_stage(**{"ApiId": self.id, "StageName": "$default", "AutoDeploy": True, **(stage or {})})
 
 
 class TestHttpApis:
@@ -532,8 +575,41 @@ class TestHttpApis:
         assert statuses[:2] == [200, 200]
         assert 429 in statuses
 
+    def test_a_route_may_ask_for_a_signature(self, aws: Aws, echo: str, serve: Any) -> None:
+        served = serve(Http(aws, echo, "$default", route={"AuthorizationType": "AWS_IAM"}))
+        answer = served.send("POST", "/", "{}")
+        assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
+        good = served.send("POST", "/", "{}", signed(served, "/", ACCESS_KEY, SECRET_KEY, "{}"))
+        assert good.json["requestContext"]["authorizer"]["iam"]["accountId"] == ACCOUNT_ID
+
+    def test_a_stage_serves_nothing_before_its_first_deployment(self, aws: Aws, echo: str, serve: Any) -> None:
+        assert serve(Http(aws, echo, "$default", stage={"AutoDeploy": False})).send("GET", "/").status == 404
+
+    def test_a_named_stage_is_part_of_the_path(self, aws: Aws, echo: str, serve: Any) -> None:
+        served = serve(Http(aws, echo, "GET /a", stage={"StageName": "v1"}))
+        assert served.send("GET", "/v1/a").json["rawPath"] == "/v1/a"
+        assert served.send("GET", "/a").status == 404
+
+    def test_a_function_that_does_not_permit_the_call_is_a_500(
+        self, aws: Aws, make_function: Callable[..., str], serve: Any
+    ) -> None:
+        function = make_function("def handler(event, context): return {'statusCode': 200}")
+        assert serve(Http(aws, function, "$default")).send("GET", "/").status == 500
+
+    def test_a_body_over_10_mb_is_a_413(self, aws: Aws, echo: str, serve: Any) -> None:
+        answer = serve(Http(aws, echo, "$default")).send("POST", "/", b"x" * (10 * 1024 * 1024 + 1))
+        assert (answer.status, answer.json) == (413, {"message": "Request Entity Too Large"})
+
 
 class TestTheServer:
+    def test_a_request_that_breaks_off_is_not_served(self, rest: Rest, serve: Any) -> None:
+        served = serve(rest)
+        with socket.create_connection(("127.0.0.1", served.listener.port)) as client:
+            client.sendall(b"POST /prod/items HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{}")
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+        assert served.exchanges == []
+
     def test_it_listens_on_this_machine_only(self, rest: Rest, serve: Any) -> None:
         address = serve(rest).listener._server._server.socket.getsockname()
         assert address[0] == "127.0.0.1"
