@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pulumi
 from pulumi.output import UNKNOWN
@@ -97,9 +97,7 @@ def _checked(reference: pulumi.StackReference | _Planned, producer: type[Contrac
     environment = pulumi.get_stack()
     reader = pulumi.get_project()
 
-    def require(value: Any, present: Mapping[str, Any]) -> str:
-        if isinstance(value, str) and value:
-            return value
+    def fail(value: Any, present: Mapping[str, Any]) -> str:
         # What kind of thing it is, never the thing: it may be a secret.
         kind = "an empty string" if value == "" else f"of type {type(value).__name__}"
         wrong = f"is {kind} there, not a string with something in it" if key in present else "is not among its outputs"
@@ -109,11 +107,13 @@ def _checked(reference: pulumi.StackReference | _Planned, producer: type[Contrac
             f"  Deploy it first: nox -s deploy -- {producer.stack} --env {environment}"
         )
 
-    value = reference.get_output(key)
-    checked = pulumi.Output.all(value, reference.outputs).apply(lambda pair: require(*pair))
-    # `outputs` is secret as a whole as soon as one output is; only this key's own secretness counts.
-    future = cast(Awaitable[str], checked.future())
-    return pulumi.Output(checked.resources(), future, checked.is_known(), value.is_secret())
+    def check(value: Any) -> pulumi.Input[str]:
+        if isinstance(value, str) and value:
+            return value
+        return reference.outputs.apply(lambda present: fail(value, present))
+
+    # `outputs` is secret as a whole as soon as one output is; asked key by key, only this one's own secretness counts.
+    return reference.get_output(key).apply(check)
 
 
 @dataclass(frozen=True, kw_only=True)

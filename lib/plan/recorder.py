@@ -237,8 +237,10 @@ class _Recorder(MockMonitor):
                 declared_at=_relative(request.sourcePosition.uri, request.sourcePosition.line),
             )
         )
+        # As the engine answers: one secret in them makes the outputs secret as a whole.
         secret = [key for key, value in outputs.items() if isinstance(value, Secret)]
-        state = {"name": request.id, "outputs": outputs, "secretOutputNames": secret}
+        answered = {key: pulumi.Output.secret(value) if key in secret else value for key, value in outputs.items()}
+        state = {"name": request.id, "outputs": answered, "secretOutputNames": secret}
         return resource_pb2.ReadResourceResponse(urn=urn, properties=_sync_await(rpc.serialize_properties(state, {})))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802

@@ -144,7 +144,7 @@ def _inputs(resource: Recorded) -> dict[str, Any]:
 
 def _code(files: Mapping[str, str]) -> dict[str, Any]:
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    return {"files": sorted(files), "bytes": sum(len(text.encode()) for text in files.values()), "sha256": digest}
+    return {"bytes": sum(len(text.encode()) for text in files.values()), "files": sorted(files), "sha256": digest}
 
 
 def _origins(resource: Recorded, name: str, recording: Recording) -> Iterator[str]:

@@ -145,6 +145,9 @@ def test_two_plans_are_equal_to_the_letter() -> None:
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
+    stacks = json.loads(outputs.pop())["stacks"]
+    inputs = [resource["inputs"] for stack in stacks for resource in stack["resources"]]
+    assert json.dumps(inputs) == json.dumps(inputs, sort_keys=True), "protobuf keeps no order"
 
 
 def test_the_plan_needs_no_cli_no_credentials_and_no_network() -> None:
