@@ -121,6 +121,17 @@ def test_only_this_api_may_call_the_function(recording: Recording) -> None:
     assert permission.inputs["sourceArn"].startswith(f"${{{api.kind}.{api.name}.executionArn}}/")
 
 
+def test_a_stage_has_a_limit_for_every_route(recording: Recording) -> None:
+    if recording.of("Api"):
+        limits = recording.one("Stage").inputs["defaultRouteSettings"]
+        assert limits == {"throttlingRateLimit": 100, "throttlingBurstLimit": 200}
+    else:
+        settings = recording.one("MethodSettings").inputs
+        assert settings["methodPath"] == "*/*"
+        limits = settings["settings"]
+        assert (limits["throttlingRateLimit"], limits["throttlingBurstLimit"]) == (17, 50)
+
+
 def test_the_code_is_the_entry_and_what_it_imports(name: str, recording: Recording) -> None:
     function = recording.one("Function")
     assert function.inputs["handler"] == f"lib.handler.{name}.handler"
