@@ -239,7 +239,7 @@ class _Recorder(MockMonitor):
         )
         # As the engine answers: one secret in them makes the outputs secret as a whole.
         secret = [key for key, value in outputs.items() if isinstance(value, Secret)]
-        answered = {key: pulumi.Output.secret(value) if key in secret else value for key, value in outputs.items()}
+        answered = {key: _as_secret(value) if key in secret else value for key, value in outputs.items()}
         state = {"name": request.id, "outputs": answered, "secretOutputNames": secret}
         return resource_pb2.ReadResourceResponse(urn=urn, properties=_sync_await(rpc.serialize_properties(state, {})))
 
@@ -349,6 +349,10 @@ def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from walk(item, f"{path}[{index}]")
     else:
         yield path, value
+
+
+def _as_secret(value: str) -> dict[str, str]:
+    return {rpc._special_sig_key: rpc._special_secret_sig, "value": str(value)}  # noqa: SLF001 - the wire's own marks
 
 
 def _relative(uri: str, line: int) -> str:
