@@ -153,6 +153,16 @@ def test_a_connection_that_dies_while_it_is_asked_costs_no_attempt(server: Table
     assert server.table.writes == 1
 
 
+def test_when_one_idle_connection_is_dead_the_others_are_not_trusted(
+    server: TableServer, table: Table, ask: Ask
+) -> None:
+    for _ in range(2):
+        table.host._idle.append(table.host.connect(time.monotonic() + LONG))
+    server.faults.append("close")
+    assert ask("GetItem", Key=KEY) == {}
+    assert server.connections == 3, "what is as old is as dead, and only one such loss is free"
+
+
 def test_a_write_lost_on_a_dying_connection_is_owned_up_to(server: TableServer, ask: Ask) -> None:
     ask("GetItem", Key=KEY)
     server.faults.append("stored_close")
