@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_aws as aws
 
@@ -72,7 +74,7 @@ def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:
         exclude_zone_ids=WITHOUT_LAMBDA,
         # Local Zones are zones too, for who opted in to them.
         filters=[{"name": "opt-in-status", "values": ["opt-in-not-required"]}],
-    ).names
+    ).names.apply(lambda names: _enough(names, settings.region))
     table = Table(
         "items",
         TableArgs(
@@ -162,3 +164,9 @@ def deploy(settings: Settings) -> dict[str, pulumi.Input[object]]:
         "api_gateway_id": api.id,
         "api_gateway_url": api.url,
     }
+
+
+def _enough(zones: Sequence[str], region: str) -> Sequence[str]:
+    if len(zones) < ZONES:
+        raise pulumi.RunError(f"{region} has {len(zones)} zones for functions, and {ZONES} are needed; set aws:region")
+    return zones

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 
+import pulumi
 import pytest
 
+from lib.plan.recorder import record
+from lib.systems import vpc_function
 from tests.unit.systems.kit import allowed, document, named, statements, system
 
 PLACES = pytest.mark.parametrize(
@@ -123,3 +126,13 @@ def test_production_logs_what_the_network_lets_through() -> None:
     assert recording.one("FlowLog").inputs["trafficType"] == "ALL"
     (statement,) = document(named(recording, "RolePolicy", "network-flow-logs"))["Statement"]
     assert statement["Resource"] == "${LogGroup.network-flow-logs.arn}:*"
+
+
+def test_a_region_with_too_few_zones_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vpc_function, "ZONES", 9)
+
+    def program() -> None:
+        vpc_function.deploy(vpc_function.settings())
+
+    with pytest.raises(pulumi.RunError, match="eu-west-3 has 3 zones for functions, and 9 are needed"):
+        record(program, config={"aws:region": "eu-west-3"})
