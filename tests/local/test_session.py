@@ -151,7 +151,7 @@ class TestWhenThingsGoWrong:
     @pytest.mark.parametrize("moment", [0, 0.1, 0.3, 0.6, 1, 1.5, 2.2, 3.5])
     def test_ctrl_c_at_any_moment_leaves_nothing(self, start: Callable[..., LocalSession], moment: float) -> None:
         session = start()
-        # Before its first word there is nothing to leave behind; tests/unit/local_session/test_command.py is about that.
+        # Before its first word there is nothing to leave; tests/unit/local_session/test_command.py is about that.
         session.says("starting an AWS")
         time.sleep(moment)
         assert session.end(signal.SIGINT) == 130, session.err
