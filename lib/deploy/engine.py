@@ -61,6 +61,7 @@ class Engine:
             raise Refused(Finding(exit=Exit.CONFIG, what=f"the Pulumi CLI: {error}", next=INSTALL)) from None
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._interrupted: set[int] = set()
+        self._stopping = False
         self._lock = threading.Lock()
 
     def query(self, target: Target, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +132,10 @@ class Engine:
             for path in (events, output):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.touch(mode=0o600)
-            with output.open("wb") as sink:
+            with output.open("wb") as sink, self._lock:
+                if self._stopping:
+                    what = f"{target.name} was not begun: the run was interrupted"
+                    raise Refused(Finding(exit=Exit.CANCELLED, stack=target.name, what=what, next="repeat the run"))
                 process = subprocess.Popen(
                     [*_CLI, *arguments, "--stack", target.stack(self.env), "--event-log", str(events)],
                     cwd=target.directory,
@@ -141,7 +145,6 @@ class Engine:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
-            with self._lock:
                 self._running[process.pid] = process
             try:
                 for event in _follow(events, process):
@@ -160,6 +163,7 @@ class Engine:
         On the first an engine finishes what it has begun and starts nothing more; on the second it stops at once.
         """
         with self._lock:
+            self._stopping = True
             for pid, process in self._running.items():
                 if process.poll() is None:
                     self._interrupted.add(pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lib.contracts import PLANNED_OUTPUTS
@@ -26,7 +27,7 @@ def preview(session: Session, around: Surroundings) -> dict[str, Progress]:
     planned: dict[str, dict[str, Any]] = {}
 
     def one(target: Target) -> Result:
-        session.make_stack(target, around)
+        made[target.name].result()
         upstream = [up for up in session.targets if up.name in target.upstream]
         unknown = [up.name for up in upstream if None in planned[up.name].values()]
         if unknown:
@@ -45,7 +46,10 @@ def preview(session: Session, around: Surroundings) -> dict[str, Progress]:
             return unkept(target, missing, result)
         return result
 
-    session.work("preview", session.targets, one)
+    # One at a time, since one configuration file may be all projects' and its key is made once; beside the previews.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        made = {target.name: pool.submit(session.make_stack, target, around) for target in session.targets}
+        session.work("preview", session.targets, one)
     return {target.name: plans[target.name] for target in session.targets if target.name in plans}
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib.contracts import ROOT
 from lib.deploy.engine import Engine, Outcome, exit_of_text
-from lib.deploy.events import Event, Found, Message, RunStarted, StackChanged, StackPhase, Summary
+from lib.deploy.events import Event, Found, Message, RunStarted, StackChanged, StackPhase, StackStatus, Summary
 from lib.deploy.exits import Exit, Finding, Refused
 from lib.deploy.preflight import Surroundings, look
 from lib.deploy.progress import Progress
@@ -64,7 +64,6 @@ class Session:
         self._around: Surroundings | None = None
         self._made: list[Target] = []
         self._configs: dict[Path, str | None] = {}
-        self._making = threading.Lock()
         self._warned: set[tuple[str | None, str]] = set()
 
     @cached_property
@@ -148,7 +147,8 @@ class Session:
                 return work(target)
             except Refused as refused:
                 first = refused.findings[0]
-                return Result(target, "failed", why=first.what, exit=first.exit, next=first.next)
+                status: StackStatus = "not-started" if first.exit == Exit.CANCELLED else "failed"
+                return Result(target, status, why=first.what, exit=first.exit, next=first.next)
 
         return work_through(
             targets,
@@ -214,10 +214,10 @@ class Session:
         if outcome.code == 0:
             return result
         unlock = f"nox -s unlock -- {target.name} --env {self.env}"
-        if outcome.code < 0:
+        if outcome.code < 0 and outcome.code != -signal.SIGINT:
             why = f"the engine was killed (signal {-outcome.code}); its lock and what it was doing remain"
             return replace(result, status="failed", why=why, exit=Exit.ERROR, next=unlock)
-        if outcome.interrupted or outcome.code == Exit.CANCELLED:
+        if outcome.interrupted or outcome.code in {Exit.CANCELLED, -signal.SIGINT}:
             why = "cancelled; what had begun was finished"
             if progress.in_flight:
                 why = f"stopped in the middle of {', '.join(map(short, progress.in_flight))}"
@@ -263,11 +263,10 @@ class Session:
         """Make the empty stack a preview needs; `tidy` removes it again unless `keep_stacks` was called."""
         if target.stack(self.env) in around.existing:
             return
-        with self._making:  # one file may be the configuration of all projects: its key is made once
-            path = target.config_path(self.env)
-            self._configs.setdefault(path, path.read_text() if path.exists() else None)
-            self.engine.create(target)
-            self._made.append(target)
+        path = target.config_path(self.env)
+        self._configs.setdefault(path, path.read_text() if path.exists() else None)
+        self.engine.create(target)
+        self._made.append(target)
 
     def keep_stacks(self) -> None:
         """The stacks made are about to be filled."""
