@@ -77,7 +77,7 @@ def test_the_version_is_the_one_that_the_project_pins() -> None:
     pins = (ROOT / "constraints" / "dev.txt").read_text().splitlines()
     assert f"ministack=={VERSION}" in pins
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    assert any(each.startswith("ministack") for each in groups["local"])
+    assert f"ministack=={VERSION}" in groups["local"], "pip install --group local must bring the right one"
 
 
 def test_a_port_that_was_taken_meanwhile_is_tried_again(monkeypatch: pytest.MonkeyPatch, emulator: Emulator) -> None:
