@@ -139,6 +139,12 @@ def listed(value: Any) -> list[Any]:
     return [value] if isinstance(value, str | Mapping) else list(value)
 
 
+def nested(resource: Recorded, key: str) -> Mapping[str, Any]:
+    """Return the object in an input; nothing where there is none, or where the plan hides it as a secret."""
+    value = resource.inputs.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
 def statements(resource: Recorded, key: str) -> list[Mapping[str, Any]]:
     """Return the statements of the policy document in an input; an unreadable document has none."""
     text = resource.inputs.get(key)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib.plan.recorder import Recorded
-from policy.model import View, conditions, listed, principals, rule, statements
+from policy.model import View, conditions, listed, nested, principals, rule, statements
 
 CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/cloudwatch-controls.html"
 SNS_CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/sns-controls.html"
@@ -55,7 +55,7 @@ def statistic(alarm: Recorded, _view: View) -> Iterator[str]:
     percentile = metric == "Duration" and alarm.inputs.get("extendedStatistic")
     if right and given not in right and not percentile:
         yield f"the statistic {given} of {metric} is not {' or '.join(sorted(right))}"
-    if not (alarm.inputs.get("dimensions") or {}).get("FunctionName"):
+    if not nested(alarm, "dimensions").get("FunctionName"):
         yield "it watches no function: FunctionName is not among its dimensions"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib.plan.recorder import Recorded
-from policy.model import View, conditions, principals, rule, statements
+from policy.model import View, conditions, nested, principals, rule, statements
 
 CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/apigateway-controls.html"
 GUIDE = "https://docs.aws.amazon.com/apigateway/latest/developerguide"
@@ -27,7 +27,7 @@ _PRIVATE = re.compile(
     fix="Set endpoint_configuration to REGIONAL (or PRIVATE).",
 )
 def regional(api: Recorded, _view: View) -> Iterator[str]:
-    kind = (api.inputs.get("endpointConfiguration") or {}).get("types")
+    kind = nested(api, "endpointConfiguration").get("types")
     if kind not in {"REGIONAL", "PRIVATE"}:
         yield "it is edge-optimized" if kind in {None, "EDGE"} else f"its endpoint type is {kind}"
 
@@ -44,10 +44,10 @@ def regional(api: Recorded, _view: View) -> Iterator[str]:
 )
 def throttled(stage: Recorded, view: View) -> Iterator[str]:
     if stage.type.startswith("aws:apigatewayv2"):
-        limits = [stage.inputs.get("defaultRouteSettings") or {}]
+        limits = [nested(stage, "defaultRouteSettings")]
     else:
         limits = [
-            settings.inputs.get("settings") or {}
+            nested(settings, "settings")
             for settings in view.about(stage, "stageName", "apigateway:MethodSettings")
             if settings.inputs.get("methodPath") == "*/*"
         ]
@@ -72,12 +72,12 @@ def _positive(settings: Mapping[str, Any], key: str) -> bool:
 )
 def no_body_logging(resource: Recorded, _view: View) -> Iterator[str]:
     if resource.kind == "MethodSettings":
-        if (resource.inputs.get("settings") or {}).get("dataTraceEnabled"):
+        if nested(resource, "settings").get("dataTraceEnabled"):
             yield "whole requests and responses are logged"
         return
-    if (resource.inputs.get("defaultRouteSettings") or {}).get("dataTraceEnabled"):
+    if nested(resource, "defaultRouteSettings").get("dataTraceEnabled"):
         yield "whole requests and responses are logged"
-    form = (resource.inputs.get("accessLogSettings") or {}).get("format") or ""
+    form = nested(resource, "accessLogSettings").get("format") or ""
     if found := _PRIVATE.search(form):
         yield f"the access log holds {found.group()}"
 
@@ -143,11 +143,11 @@ def deployment_complete(deployment: Recorded, view: View) -> Iterator[str]:
 def logs(stage: Recorded, view: View) -> Iterator[str]:
     if not view.production:
         return
-    if not (stage.inputs.get("accessLogSettings") or {}).get("destinationArn"):
+    if not nested(stage, "accessLogSettings").get("destinationArn"):
         yield "it has no access log in production"
     if stage.type.startswith("aws:apigateway/"):
         levels = [
-            (settings.inputs.get("settings") or {}).get("loggingLevel")
+            nested(settings, "settings").get("loggingLevel")
             for settings in view.about(stage, "stageName", "apigateway:MethodSettings")
         ]
         if not set(levels) & {"ERROR", "INFO"}:
@@ -196,6 +196,6 @@ def authorization(method: Recorded, view: View) -> Iterator[str]:
     fix="Set security_policy to TLS_1_2.",
 )
 def domain_tls(domain: Recorded, _view: View) -> Iterator[str]:
-    inside = domain.inputs.get("domainNameConfiguration") or {}
+    inside = nested(domain, "domainNameConfiguration")
     if (domain.inputs.get("securityPolicy") or inside.get("securityPolicy")) != "TLS_1_2":
         yield "it accepts TLS before 1.2"

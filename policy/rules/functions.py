@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lib.plan.recorder import Recorded
+from lib.plan.recorder import Recorded, Secret
 from lib.runtimes import RUNTIMES
-from policy.model import View, rule
+from policy.model import View, nested, rule
 
 CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/lambda-controls.html"
 LOG_CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/cloudwatch-controls.html"
@@ -65,7 +65,7 @@ def supported_runtime(function: Recorded, view: View) -> Iterator[str]:
     fix="Make the LogGroup in the same program and let the function depend on it.",
 )
 def log_group(function: Recorded, view: View) -> Iterator[str]:
-    name = (function.inputs.get("loggingConfig") or {}).get("logGroup") or f"/aws/lambda/{function.inputs.get('name')}"
+    name = nested(function, "loggingConfig").get("logGroup") or f"/aws/lambda/{function.inputs.get('name')}"
     groups = [group for group in view.of("cloudwatch:LogGroup") if group.inputs.get("name") == name]
     if not groups:
         yield f"no log group {name} is in its program"
@@ -99,7 +99,11 @@ def log_retention(group: Recorded, view: View) -> Iterator[str]:
     fix="Keep the secret in Secrets Manager or Parameter Store and give the function the right to read it.",
 )
 def no_secrets(function: Recorded, _view: View) -> Iterator[str]:
-    variables = (function.inputs.get("environment") or {}).get("variables") or {}
+    environment = function.inputs.get("environment")
+    variables = nested(function, "environment").get("variables") or {}
+    if isinstance(environment, Secret) or isinstance(variables, Secret):
+        yield "its environment holds a value that the program marks secret"
+        return
     for name, value in variables.items():
         # A name that says where the secret is kept is how it should be done.
         if _SECRET_NAME.search(name) and not str(value).startswith("arn:") and not name.endswith(("_ARN", "_NAME")):
@@ -117,7 +121,7 @@ def no_secrets(function: Recorded, _view: View) -> Iterator[str]:
     fix="Set tap:tracing to true for the environment.",
 )
 def tracing(function: Recorded, view: View) -> Iterator[str]:
-    if view.production and (function.inputs.get("tracingConfig") or {}).get("mode") != "Active":
+    if view.production and nested(function, "tracingConfig").get("mode") != "Active":
         yield "tracing is not active in production"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib.plan.recorder import Recorded, resource_class
-from policy.model import View, rule
+from policy.model import View, nested, rule
 
 
 @rule(
@@ -19,7 +19,7 @@ from policy.model import View, rule
 def required_tags(resource: Recorded, view: View) -> Iterator[str]:
     if not resource.type.startswith("aws:") or not hasattr(resource_class(resource.type), "tags"):
         return
-    missing = [tag for tag in view.config["tags"] if tag not in (resource.inputs.get("tags") or {})]
+    missing = [tag for tag in view.config["tags"] if tag not in nested(resource, "tags")]
     if missing:
         yield f"it has no tag {', '.join(missing)}"
 
@@ -35,7 +35,7 @@ def required_tags(resource: Recorded, view: View) -> Iterator[str]:
 def state_machine_logs(machine: Recorded, view: View) -> Iterator[str]:
     if not view.production:
         return
-    if (machine.inputs.get("loggingConfiguration") or {}).get("level") not in {"ALL", "ERROR"}:
+    if nested(machine, "loggingConfiguration").get("level") not in {"ALL", "ERROR"}:
         yield "it logs nothing in production"
-    if (machine.inputs.get("tracingConfiguration") or {}).get("enabled") is not True:
+    if nested(machine, "tracingConfiguration").get("enabled") is not True:
         yield "tracing is not on in production"

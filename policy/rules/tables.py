@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib.plan.recorder import Recorded
-from policy.model import View, rule
+from policy.model import View, nested, rule
 
 CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/dynamodb-controls.html"
 
@@ -19,7 +19,7 @@ CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/dynamodb-co
     fix="Set server_side_encryption with enabled=True.",
 )
 def encrypted(table: Recorded, _view: View) -> Iterator[str]:
-    if (table.inputs.get("serverSideEncryption") or {}).get("enabled") is not True:
+    if nested(table, "serverSideEncryption").get("enabled") is not True:
         yield "server-side encryption with a KMS key is not on"
 
 
@@ -32,7 +32,7 @@ def encrypted(table: Recorded, _view: View) -> Iterator[str]:
     fix="Set point_in_time_recovery with enabled=True.",
 )
 def recoverable(table: Recorded, _view: View) -> Iterator[str]:
-    if (table.inputs.get("pointInTimeRecovery") or {}).get("enabled") is not True:
+    if nested(table, "pointInTimeRecovery").get("enabled") is not True:
         yield "point-in-time recovery is not on"
 
 
