@@ -12,6 +12,13 @@ from lib.local.emulator import Emulator
 from tests.engine import cli_build, machine
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the engine's build, which may take longer than any test otherwise may."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the engine, our language host and the emulator's provider, to be first on PATH."""
