@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lib.local.emulator import VERSION
+from lib.program import ROOT
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -26,12 +27,13 @@ class Difference:
 
 
 DIFFERENCES: list[Difference] = []
+PAGE = ROOT / "docs" / "emulator.md"
 
 _HEAD = """\
 # Where the AWS on this machine is not AWS
 
 The emulator is MiniStack {version}. Each row below is shown by a test in `tests/local/test_differences.py`, from which
-this page is made (`python -m tests.local.differences > docs/emulator.md`): when a newer emulator no longer differs,
+this page is made (`python -m tests.local.differences`): when a newer emulator no longer differs,
 that test fails and the row goes. API Gateway's data plane is not the emulator's but `lib/local/gateway.py`, tested
 against AWS's documented behaviour in `tests/local/test_gateway.py`; [local.md](local.md) says what it leaves out."""
 
@@ -59,4 +61,4 @@ def table() -> str:
 
 if __name__ == "__main__":
     # Run as a module this file is `__main__`; the tests fill the registry of the one they import.
-    print(importlib.import_module("tests.local.differences").table(), end="")
+    PAGE.write_text(importlib.import_module("tests.local.differences").table(), encoding="utf-8")

@@ -16,7 +16,7 @@ from lib.local.emulator import Emulator
 from lib.local.types.core import Aws
 from lib.program import ROOT
 from tests.local.conftest import zipped
-from tests.local.differences import difference, table
+from tests.local.differences import PAGE, difference, table
 from tests.local.test_gateway import Rest
 
 pytestmark = pytest.mark.local
@@ -381,5 +381,4 @@ def test_a_flow_log_loses_its_role_and_tags(aws: Aws) -> None:
 def test_the_page_is_made_from_these_tests() -> None:
     made = table()
     assert made.count("\n| ") >= 15, "every difference is a row"
-    written = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
-    assert written == made, "run: python -m tests.local.differences > docs/emulator.md"
+    assert PAGE.read_text(encoding="utf-8") == made, "run: python -m tests.local.differences"
