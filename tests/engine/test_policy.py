@@ -121,3 +121,23 @@ def test_a_rule_can_be_set_for_one_run(broken: Checkout, tmp_path: Path) -> None
     assert done.returncode != 0
     assert "table-recoverable" not in {rule for rule, _, _ in found}
     assert {level for rule, _, level in found if rule == "alarm-missing-data"} == {"mandatory"}
+
+
+def test_a_secret_is_in_no_event_no_output_no_log_and_no_state(checkout: Checkout, tmp_path: Path) -> None:
+    secret = "battery-staple-in-the-clear"
+    old = '"LOG_LEVEL": settings.log_level,'
+    checkout.edit("lib/items.py", old, f'{old} "NOTE": pulumi.Output.secret("{secret}"),')
+    try:
+        other = checkout.in_environment("policy-secret")
+        done, found = judged(other, "up", tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert found, "the pack saw the secret, so its silence means something"
+        run = other.run("preview", "tap")
+        state = json.dumps(other.state("."))
+    finally:
+        checkout.restore()
+    assert "ciphertext" in state
+    variables = other.client("lambda").get_function_configuration(FunctionName="policy-secret-items-lambda")
+    assert variables["Environment"]["Variables"]["NOTE"] == secret, "the function itself gets it"
+    for text in (done.stdout, done.stderr, (tmp_path / "up.json").read_text(), str(run), state):
+        assert secret not in text
