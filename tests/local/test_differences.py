@@ -378,6 +378,43 @@ def test_a_flow_log_loses_its_role_and_tags(aws: Aws) -> None:
     assert not log.get("Tags")
 
 
+@difference(
+    area="IAM",
+    aws="tells TLS from plain HTTP (`aws:SecureTransport`)",
+    here="every request counts as secure, for none here is encrypted and none leaves the machine",
+    instead="the unit tests and the policies show who refuses plain HTTP",
+)
+def test_plain_http_counts_as_secure(aws: Aws) -> None:
+    s3, name = aws.client("s3"), f"bucket-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=name)
+    refusal = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [refusal]}))
+    s3.put_object(Bucket=name, Key="a", Body=b"over plain HTTP")
+    assert s3.get_object(Bucket=name, Key="a")["Body"].read() == b"over plain HTTP"
+
+
+@difference(
+    area="EC2",
+    aws="lets a security group's rule name a prefix list",
+    here="drops it, and the rule leads nowhere",
+    instead="the unit tests show the rule",
+)
+def test_a_rule_forgets_its_prefix_list(aws: Aws) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    group = ec2.create_security_group(GroupName="g", Description="d", VpcId=vpc)["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [{"PrefixListId": "pl-02cd2c6b"}]}
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
+    (found,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert not [each for each in found["IpPermissionsEgress"] if each.get("PrefixListIds")]
+
+
 def test_the_page_is_made_from_these_tests() -> None:
     made = table()
     assert made.count("\n| ") >= 15, "every difference is a row"
