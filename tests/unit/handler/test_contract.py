@@ -368,6 +368,15 @@ def test_a_rest_path_that_is_not_percent_encoded_utf_8_is_400(segment: str) -> N
     assert_problem(client.get(f"/items/a/{segment}"), 400, "invalid-path")
 
 
+def test_a_lone_surrogate_in_a_path_is_400() -> None:
+    """No client can send one, but an event can hold one."""
+    client = Client("http")
+    event = http_event("GET", "/items/a")
+    event["pathParameters"]["ItemId"] = "\ud800"
+    assert_problem(client.send(event), 400, "invalid-path")
+    assert_problem(client.post('{"ItemId": "\ud800"}'), 422, "invalid-item")
+
+
 def test_path_parameters_are_decoded_exactly_once_and_a_plus_stays() -> None:
     for kind in ("rest", "http"):
         client = Client(kind)
@@ -477,6 +486,17 @@ def test_if_none_match_on_a_write_is_refused_rather_than_ignored(client: Client,
             answer = client(method, path, {} if method == "PUT" else None, If_None_Match="*", **headers)
             assert_problem(answer, 400, "invalid-header")
     assert client.get(PATH).etag == created.etag
+
+
+def test_a_header_sent_twice_counts_as_one_list() -> None:
+    client = Client("rest")
+    _, created = client.create(**KEY)
+    event = rest_event("PUT", PATH, body="{}", headers={"If-Match": '"x"'})
+    event["multiValueHeaders"]["If-Match"] = [created.etag, '"x"']
+    assert client.send(event).status == 200
+    event = rest_event("POST", "/items", body="{}", headers={"Idempotency-Key": "k"})
+    event["multiValueHeaders"]["Idempotency-Key"] = ["k", "k"]
+    assert_problem(client.send(event), 400, "invalid-header")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
