@@ -153,6 +153,12 @@ def test_a_connection_that_dies_while_it_is_asked_costs_no_attempt(server: Table
     assert server.table.writes == 1
 
 
+def test_a_connection_that_says_more_than_it_announced_is_not_used_again(server: TableServer, ask: Ask) -> None:
+    server.faults.append("stored_short_length")
+    assert ask("GetItem", Key=KEY) == {}
+    assert server.connections == 2, "what is left of one reply would begin the next"
+
+
 def test_when_one_idle_connection_is_dead_the_others_are_not_trusted(
     server: TableServer, table: Table, ask: Ask
 ) -> None:
