@@ -149,8 +149,9 @@ def handler(session: nox.Session) -> None:
         )
         measured = (python, "-m", "coverage")
         data = f"--data-file={location / 'coverage'}"
-        config = ("-c", "tests/unit/handler/pytest.ini", "--rootdir=.", "--numprocesses=auto")
-        session.run(*measured, "run", data, "-m", "pytest", *config, "tests/unit/handler", *session.posargs)
+        session.run(
+            *measured, "run", data, "-m", "pytest", "--numprocesses=auto", "tests/unit/handler", *session.posargs
+        )
         session.run(*measured, "combine", "--quiet", data)
         session.run(*measured, "report", data, "--show-missing", "--skip-covered")
 
@@ -204,7 +205,8 @@ for _name, _help in {
     "unlock": "Show who holds a stack's lock, and release a stale one.",
     "deploy": "Deploy one stack: nox -s deploy -- api --env dev.",
     "preview": "Show what deploying one stack would change.",
-    "destroy": "Destroy one stack.",
+    "destroy": "Destroy one stack, unless others stand on it.",
+    "refresh": "Read the real state of one stack's resources into its state, and how interrupted ones ended.",
     "refresh": "Take into one stack's state what is really there, and how interrupted creations ended.",
 }.items():
     globals()[_name] = _deploy_session(_name, _help)

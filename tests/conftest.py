@@ -22,8 +22,9 @@ MAY_USE_NETWORK = ("local", "engine", "live", "browser")
 
 # The same examples on every run, so that a red build is red again on the next machine; look for new ones with
 # `--hypothesis-profile=explore`. No deadline: a busy machine is not a bug.
-hypothesis.settings.register_profile("tap", derandomize=True, deadline=None, database=None)
-hypothesis.settings.register_profile("explore", deadline=None)
+patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("tap", patient, derandomize=True, database=None)
+hypothesis.settings.register_profile("explore", patient)
 hypothesis.settings.load_profile("tap")
 
 
