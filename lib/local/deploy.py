@@ -119,25 +119,29 @@ class _Run:
         """Run the action for the programs side by side and wait for all of them."""
         programs = list(programs)
         with self._alone(programs):
-            children = {program.project: self._child(action, program) for program in programs}
-            threads = [threading.Thread(target=self._attend, args=each, daemon=True) for each in children.items()]
+            children: dict[str, Child] = {}
             try:
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
+                for program in programs:
+                    child = self._child(action, program)
+                    threading.Thread(target=self._attend, args=(program.project, child), daemon=True).start()
+                    children[program.project] = child
+                self._wait_until_finished(children)
             except BaseException:
                 # Ctrl-C: what is being written is written to its end, nothing new begins.
                 for child in children.values():
                     child.tell({"cancel": True})
-                for thread in threads:
-                    thread.join()
+                self._wait_until_finished(children)
                 raise
         failures = {project: why for project, why in self._finished.items() if why}
         done = {project: self._result(project) for project, why in self._finished.items() if not why}
         if failures:
             raise DeployError(failures, done)
         return done
+
+    def _wait_until_finished(self, projects: Iterable[str]) -> None:
+        # Not by joining threads: an interrupted join takes a running thread for a finished one (bpo-45274).
+        with self._changed:
+            self._changed.wait_for(lambda: set(projects) <= set(self._finished))
 
     @contextlib.contextmanager
     def _alone(self, programs: Sequence[Program]) -> Iterator[None]:

@@ -579,7 +579,9 @@ def test_a_deploy_that_is_ended_midway_is_completed_by_the_next(
 ) -> None:
     slow = project("slow", SLOW)
     script = (
-        "import sys; from pathlib import Path; from lib.local.deploy import deploy; from lib.program import Program\n"
+        "import signal, sys; from pathlib import Path\n"
+        "from lib.local.deploy import deploy; from lib.program import Program\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "deploy([Program(Path(sys.argv[1]))], endpoint=sys.argv[2], state_dir=Path(sys.argv[3]))"
     )
     started = subprocess.Popen(
@@ -608,7 +610,9 @@ def test_nothing_is_left_running_when_the_caller_is_killed(
     source = "import os, time\nfrom pathlib import Path\nPath('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
     endless = project("endless", source)
     script = (
-        "import sys; from pathlib import Path; from lib.local.deploy import deploy; from lib.program import Program\n"
+        "import signal, sys; from pathlib import Path\n"
+        "from lib.local.deploy import deploy; from lib.program import Program\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "deploy([Program(Path(sys.argv[1]))], endpoint=sys.argv[2], state_dir=Path(sys.argv[3]))"
     )
     started = subprocess.Popen(
@@ -640,8 +644,13 @@ def test_a_deploy_that_is_cancelled_ends_at_once_whatever_the_program_does(
         if event.get("message") == "waiting":
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        deploy([endless, waiting], endpoint=emulator.endpoint, state_dir=tmp_path / "state", on_event=interrupt)
+    # A job in the background of a shell starts with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            deploy([endless, waiting], endpoint=emulator.endpoint, state_dir=tmp_path / "state", on_event=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert [each.name for each in State.of(tmp_path / "state", "endless", "dev").resources if each.custom] in (
         [],
         ["up"],
