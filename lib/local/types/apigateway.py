@@ -471,6 +471,7 @@ class Authorizer(Patched):
         "identitySource": f("identitySource", default="method.request.header.Authorization"),
         "authorizerResultTtlInSeconds": f("authorizerResultTtlInSeconds", default=300),
         **same("authorizerUri authorizerCredentials"),
+        "providerArns": new("providerARNs", unordered=True),
         "identityValidationExpression": f("identityValidationExpression"),
     }
     outputs = {"arn": "arn:{partition}:apigateway:{region}::/restapis/{restApi}/authorizers/{id}"}
