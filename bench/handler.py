@@ -147,7 +147,8 @@ def versions(python: Path) -> dict[str, str]:
     """Return what was measured, by name and version."""
     interpreter = environment_of(PEERS[3], python)
     code = (
-        "import importlib.metadata as m, platform, ssl; print(platform.python_version()); print(ssl.OPENSSL_VERSION.split()[1]);"
+        "import importlib.metadata as m, platform, ssl;"
+        "print(platform.python_version()); print(ssl.OPENSSL_VERSION.split()[1]);"
         "[print(m.version(name)) for name in ('boto3', 'aws-lambda-powertools', 'awslambdaric')]"
     )
     lines = subprocess.run([interpreter, "-c", code], check=True, capture_output=True, text=True).stdout.splitlines()
