@@ -38,6 +38,10 @@ OPTIONS = {
     "tap:kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
     "tap:alarmEmails": '["team@example.com"]',
     "tap:lambdaReservedConcurrency": "10",
+    "tap:authorization": "API_KEY",
+    "tap:waf": "true",
+    "tap:domainName": "api.example.com",
+    "tap:certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000",
 }
 READS = ("Get", "List", "Describe")
 
