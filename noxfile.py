@@ -232,10 +232,12 @@ def bench(session: nox.Session) -> None:
 
 @command
 def docs(session: nox.Session) -> None:
-    """Write again what is generated: the OpenAPI document and the diagrams."""
+    """Write again what is generated: the OpenAPI document, the diagrams, where the emulator is not AWS."""
     python = environment(session)
     session.run(python, "-m", "lib.openapi")
     session.run(python, "-m", "lib.plan", "--write-diagrams")
+    differences = session.run(python, "-m", "tests.local.differences", silent=True)
+    (ROOT / "docs" / "emulator.md").write_text(str(differences))
 
 
 @command
