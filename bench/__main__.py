@@ -13,10 +13,9 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] not in BENCHES:
         print(f"bench: there is no {arguments[0]!r}; there are {', '.join(BENCHES)}", file=sys.stderr)
         return 2
-    names, options = (arguments[:1], arguments[1:]) if arguments else (list(BENCHES), [])
-    codes = [
-        subprocess.run([sys.executable, "-m", f"bench.{name}", *options], check=False).returncode for name in names
-    ]
+    names, options = (arguments[:1], arguments[1:]) if arguments else (BENCHES, [])
+    commands = [[sys.executable, "-m", f"bench.{name}", *options] for name in names]
+    codes = [subprocess.run(command, check=False).returncode for command in commands]
     return next((code for code in codes if code), 0)
 
 
