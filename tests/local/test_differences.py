@@ -37,7 +37,7 @@ def result(aws: Aws, function: str, event: Any = None) -> Any:
     area="Lambda",
     aws="runs the function on the runtime's own Python",
     here="runs it on the Python of the tools, whatever `Runtime` says",
-    instead="`nox -s test_handler` runs the handler's tests on Python 3.9 and on the newest",
+    instead="`nox -s handler` runs the handler's tests on Python 3.9 and on the newest",
 )
 def test_the_runtime_is_not_the_functions(aws: Aws, make_function: Make) -> None:
     function = make_function("import sys\ndef handler(event, context): return sys.version_info[:2]")
