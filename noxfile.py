@@ -165,7 +165,7 @@ def integration(session: nox.Session) -> None:
 @nox.session
 def engine(session: nox.Session) -> None:
     """Run the deploy tools on the real Pulumi engine; builds it the first time (minutes)."""
-    pytest(session, "tests/engine")
+    pytest(session, "--numprocesses=2", "--dist=loadfile", "tests/engine")
 
 
 @command
@@ -242,13 +242,14 @@ def docs(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Pin the newest versions that work together into constraints/."""
     oldest = interpreters().get("3.9")
-    environments = [("dev", ("dev",), sys.executable), *([("py39", ("handler",), oldest)] if oldest else [])]
-    for name, groups, python in environments:
+    environments = [("dev", "dev", sys.executable), ("audit", "audit", sys.executable)]
+    environments += [("py39", "handler", oldest)] if oldest else []
+    for name, group, python in environments:
         location = ROOT / ".nox" / f"lock-{name}"
         shutil.rmtree(location, ignore_errors=True)
         session.run(python, "-m", "venv", str(location), silent=True)
         interpreter = str(location / "bin" / "python")
-        wanted = [*nox.project.dependency_groups(PYPROJECT, *groups)]
+        wanted = [*nox.project.dependency_groups(PYPROJECT, group)]
         if name == "dev":
             wanted += PYPROJECT["project"]["dependencies"]
         session.run(interpreter, "-m", "pip", "install", "-q", *wanted, silent=True)
