@@ -108,6 +108,7 @@ def api(settings: Settings, upstream: ComputeOutputs, opts: pulumi.ResourceOptio
             log_retention_days=settings.log_retention_days,
             access_logs=settings.access_logs,
             execution_logs=settings.execution_logs,
+            detailed_metrics=settings.detailed_metrics,
             tracing=settings.tracing,
             kms_key_arn=settings.kms_key_arn,
             tags=settings.all_tags,
@@ -119,7 +120,13 @@ def api(settings: Settings, upstream: ComputeOutputs, opts: pulumi.ResourceOptio
         key = ApiKeyArgs(name=f"{name}-key", api_id=rest.id, stage=rest.stage, tags=settings.all_tags)
         ApiKey("items-api-key", key, opts)
     if settings.waf:
-        firewall = FirewallArgs(name=f"{name}-firewall", stage_arn=rest.stage_arn, tags=settings.all_tags)
+        firewall = FirewallArgs(
+            name=f"{name}-firewall",
+            stage_arn=rest.stage_arn,
+            log_retention_days=settings.log_retention_days,
+            kms_key_arn=settings.kms_key_arn,
+            tags=settings.all_tags,
+        )
         Firewall("items-api-firewall", firewall, opts)
     if settings.certificate_arn and settings.domain_name:
         domain = DomainArgs(

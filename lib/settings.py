@@ -99,6 +99,7 @@ class Settings:
     tracing: bool = False
     access_logs: bool = False
     execution_logs: Literal["OFF", "ERROR", "INFO"] = "OFF"
+    detailed_metrics: bool = False
     kms_key_arn: str | None = None
     permissions_boundary_arn: str | None = None
 
@@ -368,6 +369,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "tracing": _flag,
     "access_logs": _flag,
     "execution_logs": _one_of("OFF", "ERROR", "INFO"),
+    "detailed_metrics": _flag,
     "kms_key_arn": _matches(_ARN.format(service="kms", resource="key/.+"), "a KMS key's ARN"),
     "permissions_boundary_arn": _matches(r"arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/.+", "an IAM policy's ARN"),
 }

@@ -46,6 +46,7 @@ class RestApiArgs:
     log_retention_days: int
     access_logs: bool = False
     execution_logs: Literal["OFF", "ERROR", "INFO"] = "OFF"
+    detailed_metrics: bool = False
     tracing: bool = False
     kms_key_arn: str | None = None
     tags: Mapping[str, str]
@@ -170,6 +171,8 @@ class RestApi(pulumi.ComponentResource):
                 throttling_burst_limit=args.throttle_burst,
                 logging_level=args.execution_logs,
                 data_trace_enabled=False,
+                # False is said aloud: left out, metrics that were on once would stay on, and go on costing.
+                metrics_enabled=args.detailed_metrics,
             ),
             opts=mine,
         )

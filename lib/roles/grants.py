@@ -184,6 +184,13 @@ GRANTS: Mapping[str, tuple[Grant, ...]] = {
         ),
         _grant("wafv2", "CreateWebACL UpdateWebACL", f"{_REGIONAL % 'wafv2'}regional/managedruleset/*/*"),
     ),
+    "wafv2:WebAclLoggingConfiguration": (
+        _grant("wafv2", "PutLoggingConfiguration GetLoggingConfiguration DeleteLoggingConfiguration", "{resourceArn}"),
+        # WAF makes the delivery and the log group's policy in the deployer's name; AWS gives these no resource. Such a
+        # policy can let an AWS service write log lines, and nobody read any:
+        # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutResourcePolicy.html
+        _grant("logs", "CreateLogDelivery DeleteLogDelivery PutResourcePolicy DescribeResourcePolicies", "*"),
+    ),
     "wafv2:WebAclAssociation": (
         _grant(
             "wafv2",

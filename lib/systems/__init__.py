@@ -21,6 +21,7 @@ WITHOUT = (
     "domain_name",
     "certificate_arn",
     "waf",
+    "detailed_metrics",
 )
 # No system's specification has a limit; without one, a single client can use up what the whole account may ask.
 HTTP_THROTTLE: dict[str, Any] = {"throttle_rate": 100, "throttle_burst": 200}

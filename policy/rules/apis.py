@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lib.plan.recorder import Recorded
-from policy.model import View, conditions, nested, principals, rule, statements
+from policy.model import View, conditions, listed, nested, principals, rule, statements
 
 CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/apigateway-controls.html"
+WAF_CONTROLS = "https://docs.aws.amazon.com/securityhub/latest/userguide/waf-controls.html"
 GUIDE = "https://docs.aws.amazon.com/apigateway/latest/developerguide"
 
 # Access log variables that carry what a client sent or who it is.
@@ -184,6 +185,49 @@ def authorization(method: Recorded, view: View) -> Iterator[str]:
     kind = method.inputs.get("authorization") or method.inputs.get("authorizationType") or "NONE"
     if view.production and not preflight and kind == "NONE" and not method.inputs.get("apiKeyRequired"):
         yield "anyone may call it in production"
+
+
+@rule(
+    "firewall-logs",
+    "medium",
+    "wafv2:WebAcl",
+    whole_stack=True,
+    reason="A client that is refused by mistake, and an attack, are found in the log or not at all.",
+    link=f"{WAF_CONTROLS}#waf-11",
+    fix="Give the web ACL a WebAclLoggingConfiguration.",
+)
+def firewall_logs(acl: Recorded, view: View) -> Iterator[str]:
+    if view.production and not view.about(acl, "resourceArn", "wafv2:WebAclLoggingConfiguration"):
+        yield "it logs nothing in production"
+
+
+@rule(
+    "firewall-no-credentials",
+    "high",
+    "wafv2:WebAcl",
+    "wafv2:WebAclLoggingConfiguration",
+    reason="Whoever may read the log, or the samples in the console, could call the API as its clients do.",
+    link="https://docs.aws.amazon.com/waf/latest/developerguide/data-protection-masking.html",
+    fix="Redact the query string and the headers that hold credentials, and switch sampled requests off.",
+    config={"headers": ["authorization", "cookie", "x-amz-security-token", "x-api-key"]},
+)
+def firewall_no_credentials(resource: Recorded, view: View) -> Iterator[str]:
+    if resource.kind == "WebAcl":
+        looks = [resource.inputs, *_objects(resource, "rules")]
+        if any((look.get("visibilityConfig") or {}).get("sampledRequestsEnabled") for look in looks):
+            yield "it keeps samples of requests, with all their headers"
+        return
+    fields = _objects(resource, "redactedFields")
+    redacted = {(field.get("singleHeader") or {}).get("name") for field in fields}
+    shown = [name for name in view.config["headers"] if name not in redacted]
+    if not any("queryString" in field for field in fields):
+        shown.append("the query string")  # a request may be signed in its URL
+    if shown:
+        yield f"its log shows {', '.join(shown)}"
+
+
+def _objects(resource: Recorded, key: str) -> list[Mapping[str, Any]]:
+    return [item for item in listed(resource.inputs.get(key)) if isinstance(item, Mapping)]
 
 
 @rule(

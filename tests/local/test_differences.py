@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lib.local.emulator import Emulator
 from lib.local.types.core import Aws
@@ -225,6 +226,18 @@ def test_access_logs_are_not_written(aws: Aws, echo: str) -> None:
     assert connection.getresponse().status == 200
     connection.close()
     assert logs.describe_log_streams(logGroupName=group)["logStreams"] == []
+
+
+@difference(
+    area="API Gateway",
+    aws="writes what a web ACL refuses or counts to its log",
+    here="has no call to set one up; only the stack's state keeps what was asked for",
+    instead="what is asked for is checked against AWS's API; the unit tests and the policies show what it leaves out",
+)
+def test_a_firewalls_log_can_t_be_set_up(aws: Aws) -> None:
+    config = {"ResourceArn": "a" * 20, "LogDestinationConfigs": ["b" * 20]}
+    with pytest.raises(ClientError, match="Unknown WAF action: PutLoggingConfiguration"):
+        aws.client("wafv2").put_logging_configuration(LoggingConfiguration=config)
 
 
 # --- CloudWatch, SNS, IAM, DynamoDB

@@ -316,6 +316,7 @@ def test_the_whole_stage_is_throttled(system: Recording) -> None:
             "throttlingBurstLimit": 50,
             "loggingLevel": "OFF",
             "dataTraceEnabled": False,
+            "metricsEnabled": False,
         },
     }
 
@@ -498,6 +499,7 @@ GIVEN: list[tuple[str, str, str, str, Any]] = [
     ("environmentSuffix", "blue", "RestApi", "name", "blue-items-api"),
     ("throttleRate", "50", "MethodSettings", "settings.throttlingRateLimit", 50),
     ("throttleBurst", "60", "MethodSettings", "settings.throttlingBurstLimit", 60),
+    ("detailedMetrics", "true", "MethodSettings", "settings.metricsEnabled", True),
     ("environmentSuffix", "blue", "Topic", "name", "blue-items-alarms"),
     ("tracing", "true", "Function", "tracingConfig.mode", "Active"),
     ("tracing", "true", "Stage", "xrayTracingEnabled", True),

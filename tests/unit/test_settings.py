@@ -117,6 +117,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"tracing": "Active"}, "tracing", "must be true or false"),
     ({"access_logs": "yes"}, "accessLogs", "must be true or false"),
     ({"execution_logs": "DEBUG"}, "executionLogs", "must be one of OFF, ERROR, INFO"),
+    ({"detailed_metrics": "on"}, "detailedMetrics", "must be true or false"),
     ({"kms_key_arn": "alias/aws/sns"}, "kmsKeyArn", "must be a KMS key's ARN"),
     ({"kms_key_arn": KEY, "region": "eu-west-1"}, "kmsKeyArn", "must be of aws:region, which is eu-west-1"),
     ({"permissions_boundary_arn": "ReadOnlyAccess"}, "permissionsBoundaryArn", "must be an IAM policy's ARN"),
@@ -228,7 +229,7 @@ def test_the_defaults_are_the_specification_s() -> None:
     assert given.alarm_duration_ms == 4000
     assert given.all_tags == {"Project": "IaC-Nova-Test", "Owner": "LLM-Eval"}
     off = ("cors_credentials", "require_if_match", "waf", "deletion_protection", "protect", "tracing", "access_logs")
-    assert not any(getattr(given, name) for name in off)
+    assert not any(getattr(given, name) for name in (*off, "detailed_metrics"))
     assert given.authorization == "NONE"
 
 

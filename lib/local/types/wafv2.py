@@ -1,6 +1,6 @@
 """WAF: every change needs the token of the last one."""
 
-from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, new, pascal
+from lib.local.types.core import Aws, Change, Tagging, Type, Values, f, fill, new, pascal, public
 
 
 class WebAcl(Type):
@@ -68,3 +68,42 @@ class WebAclAssociation(Type):
     def read(self, aws: Aws, known: Values) -> Values | None:
         real = super().read(aws, known)
         return real and {**real, "resourceArn": known["resourceArn"]}
+
+
+class WebAclLoggingConfiguration(Type):
+    """The emulator has no call for it: what AWS would be asked for is checked, and only the stack's state keeps it."""
+
+    token = "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration"
+    service = "wafv2"
+    inputs = {
+        "resourceArn": new("ResourceArn"),
+        "logDestinationConfigs": new("LogDestinationConfigs", unordered=True),
+        "redactedFields": f("RedactedFields", unordered=True, default=[]),
+        "loggingFilter": f("LoggingFilter"),
+    }
+    identity = "{resourceArn}"
+    create_call = "put_logging_configuration"
+
+    def request(self, aws: Aws, operation: str, inputs: Values, only: frozenset[str] | None = None) -> Values:
+        del only
+        whole = aws.model(self.service, operation).input_shape.members["LoggingConfiguration"]
+        asked = {key: value for key, value in public(inputs).items() if key != "region"}
+        return {"LoggingConfiguration": self._to_api(asked, whole, "")}
+
+    def create(self, aws: Aws, inputs: Values) -> str:
+        self._firewall(aws, inputs["resourceArn"])
+        return fill(self.identity, inputs)
+
+    def read(self, aws: Aws, known: Values) -> Values | None:
+        self._firewall(aws, known["id"])
+        return {"resourceArn": known["id"]}
+
+    def update(self, aws: Aws, change: Change) -> None:
+        self._firewall(aws, change.known["id"])
+
+    def delete(self, aws: Aws, known: Values) -> None:
+        """There is nothing to delete."""
+
+    def _firewall(self, aws: Aws, arn: str) -> None:
+        # What is not there can't be logged, here as on AWS.
+        self.call(aws, "list_tags_for_resource", ResourceARN=arn)

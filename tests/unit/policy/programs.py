@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pulumi
-from pulumi_aws import apigateway, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda_, s3, sfn, sns, vpc
+from pulumi_aws import apigateway, apigatewayv2, cloudwatch, dynamodb, ec2, iam, kms, lambda_, s3, sfn, sns, vpc, wafv2
 
 Program = Callable[[], object]
 
@@ -83,6 +83,41 @@ def deployment(*, waits: bool) -> Program:
         method = apigateway.Method("m", rest_api=api.id, resource_id="r", http_method="GET", authorization="NONE")
         opts = pulumi.ResourceOptions(depends_on=[method] if waits else [])
         apigateway.Deployment("d", rest_api=api.id, opts=opts)
+
+    return program
+
+
+VISIBILITY: wafv2.WebAclVisibilityConfigArgsDict = {
+    "cloudwatch_metrics_enabled": True,
+    "metric_name": "m",
+    "sampled_requests_enabled": False,
+}
+CREDENTIALS: list[wafv2.WebAclLoggingConfigurationRedactedFieldArgsDict] = [
+    {"query_string": {}},
+    {"single_header": {"name": "authorization"}},
+    {"single_header": {"name": "cookie"}},
+    {"single_header": {"name": "x-amz-security-token"}},
+    {"single_header": {"name": "x-api-key"}},
+]
+
+
+def firewall(
+    redacted: list[wafv2.WebAclLoggingConfigurationRedactedFieldArgsDict] | None = None, *, samples: bool = False
+) -> Program:
+    """A web ACL, and its log where it is said what that does not show."""
+
+    def program() -> None:
+        rule: wafv2.WebAclRuleArgsDict = {
+            "name": "r",
+            "priority": 0,
+            "statement": {"ip_set_reference_statement": {"arn": "arn:ips"}},
+            "visibility_config": {**VISIBILITY, "sampled_requests_enabled": samples},
+        }
+        acl = wafv2.WebAcl("w", scope="REGIONAL", default_action={}, visibility_config=VISIBILITY, rules=[rule])
+        if redacted is not None:
+            wafv2.WebAclLoggingConfiguration(
+                "w", resource_arn=acl.arn, log_destination_configs=["arn:logs"], redacted_fields=redacted
+            )
 
     return program
 
@@ -248,6 +283,8 @@ CASES: dict[str, Case] = {
         lambda: apigateway.Method("m", rest_api="a", resource_id="r", http_method="GET", authorization="AWS_IAM"),
         "prod",
     ),
+    "firewall-logs": Case(firewall(), firewall(CREDENTIALS), "prod"),
+    "firewall-no-credentials": Case(firewall(CREDENTIALS[1:]), firewall(CREDENTIALS)),
     "domain-tls": Case(
         lambda: apigateway.DomainName("d", domain_name="a.example.com", security_policy="TLS_1_0"),
         lambda: apigateway.DomainName("d", domain_name="a.example.com", security_policy="TLS_1_2"),
@@ -354,6 +391,9 @@ ALSO_BREAKS: list[tuple[str, str, Program]] = [
     ),
     ("api-logs", "prod", stage({"logging_level": "OFF"}, access_log_settings={"destination_arn": "x", "format": "{}"})),
     ("api-authorization", "prod", lambda: apigatewayv2.Route("r", api_id="a", route_key="$default")),
+    ("firewall-no-credentials", "dev", firewall(CREDENTIALS[:-1])),
+    ("firewall-no-credentials", "dev", firewall([])),
+    ("firewall-no-credentials", "dev", firewall(samples=True)),
     ("alarm-actions", "dev", lambda: alarm(alarm_actions=["arn"], actions_enabled=False)),
     ("alarm-statistic", "dev", lambda: alarm(namespace="AWS/Lambda", metric_name="Errors", statistic="Sum")),
     ("alarm-missing-data", "dev", lambda: alarm(treat_missing_data="missing")),
@@ -408,6 +448,7 @@ ALSO_KEEPS: list[tuple[str, str, Program]] = [
             "m", rest_api="a", resource_id="r", http_method="GET", authorization="NONE", api_key_required=True
         ),
     ),
+    ("firewall-logs", "dev", firewall()),
     ("alarm-delivers", "dev", chain(PUBLISH, key="arn:aws:kms:us-east-1:123456789012:key/1")),
     ("bucket-kept", "dev", CASES["bucket-kept"].breaks),
 ]

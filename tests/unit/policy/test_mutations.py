@@ -29,7 +29,7 @@ def judged(*recordings: Recording) -> Report:
 def production() -> Recording:
     """Every option that production has, and those that could be on in it."""
     key = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-    return kit.deployed("stacks", "prod", kmsKeyArn=key, alarmEmails='["team@example.com"]')
+    return kit.deployed("stacks", "prod", kmsKeyArn=key, waf="true", alarmEmails='["team@example.com"]')
 
 
 def lose(*path: str) -> Change:
@@ -73,6 +73,13 @@ def without_statement(key: str, index: int) -> Change:
         document = json.loads(inputs[key])
         del document["Statement"][index]
         inputs[key] = json.dumps(document)
+
+    return change
+
+
+def without_item(key: str, index: int) -> Change:
+    def change(inputs: dict[str, Any]) -> None:
+        del inputs[key][index]
 
     return change
 
@@ -135,6 +142,17 @@ INPUTS: list[tuple[str, str, Change]] = [
     ("api-logs", "MethodSettings items-api", put("OFF", "settings", "loggingLevel")),
     ("api-logs", "Stage items-api", lose("accessLogSettings")),
     ("api-tracing", "Stage items-api", put(False, "xrayTracingEnabled")),
+    ("log-retention", "LogGroup items-api-firewall-logs", lose("retentionInDays")),
+    ("firewall-no-credentials", "WebAcl items-api-firewall", put(True, "visibilityConfig", "sampledRequestsEnabled")),
+    ("firewall-no-credentials", "WebAclLoggingConfiguration items-api-firewall", lose("redactedFields")),
+    *(
+        (
+            "firewall-no-credentials",
+            "WebAclLoggingConfiguration items-api-firewall",
+            without_item("redactedFields", index),
+        )
+        for index in range(5)
+    ),
     ("deployment-triggers", "Deployment items-api", lose("triggers")),
     ("topic-not-public", "TopicPolicy items-alarms", statement("policy", 0, Principal="*", Condition=None)),
     ("topic-not-public", "TopicPolicy items-alarms", statement("policy", 0, Condition=None)),
@@ -221,6 +239,7 @@ def test_a_broken_option_is_caught(rule: str, identity: str, change: dict[str, A
     [
         ("function-log-group", "LogGroup"),
         ("api-throttled", "MethodSettings"),
+        ("firewall-logs", "WebAclLoggingConfiguration"),
         ("topic-tls-only", "TopicPolicy"),
         ("alarm-delivers", "TopicPolicy"),
     ],

@@ -23,16 +23,23 @@ OPTIONS: dict[str, dict[str, str]] = {
     "key": {"kmsKeyArn": KEY},
     "reserved concurrency": {"lambdaReservedConcurrency": "50"},
     "boundary": {"permissionsBoundaryArn": BOUNDARY},
+    "detailed metrics": {"detailedMetrics": "true"},
 }
 ADDED = {
     "signed requests": set(),
     "API key": {("ApiKey", "items-api-key"), ("UsagePlan", "items-api-key"), ("UsagePlanKey", "items-api-key")},
     "Cognito": {("Authorizer", "items-api")},
-    "firewall": {("WebAcl", "items-api-firewall"), ("WebAclAssociation", "items-api-firewall")},
+    "firewall": {
+        ("LogGroup", "items-api-firewall-logs"),
+        ("WebAcl", "items-api-firewall"),
+        ("WebAclAssociation", "items-api-firewall"),
+        ("WebAclLoggingConfiguration", "items-api-firewall"),
+    },
     "domain": {("DomainName", "items-api-domain"), ("BasePathMapping", "items-api-domain")},
     "key": set(),
     "reserved concurrency": set(),
     "boundary": set(),
+    "detailed metrics": set(),
 }
 
 
@@ -117,11 +124,46 @@ def test_the_firewall_is_asked_about_the_stage_and_lets_large_items_through() ->
     assert acl["scope"] == "REGIONAL"
     groups = {rule["name"]: rule["statement"]["managedRuleGroupStatement"] for rule in acl["rules"]}
     assert "AWSManagedRulesKnownBadInputsRuleSet" in groups
+    (provider,) = groups["AWSManagedRulesAnonymousIpList"]["ruleActionOverrides"]
+    assert provider["name"] == "HostingProviderIPList", "clients of an API are servers, and those stand in data centres"
+    assert set(provider["actionToUse"]) == {"count"}
     (override,) = groups["AWSManagedRulesCommonRuleSet"]["ruleActionOverrides"]
     assert override["name"] == "SizeRestrictions_BODY", "it refuses bodies over 8 KB; an item may have 400 KB"
     assert set(override["actionToUse"]) == {"count"}
     configs = [acl["visibilityConfig"], *(rule["visibilityConfig"] for rule in acl["rules"])]
     assert not any(config["sampledRequestsEnabled"] for config in configs), "a sample holds the client's credentials"
+
+
+def test_the_firewalls_log_keeps_whom_it_met_and_no_credential() -> None:
+    recording = kit.deployed("stacks", "prod", **OPTIONS["firewall"], **OPTIONS["key"])
+    config = recording.one("WebAclLoggingConfiguration").inputs
+    assert config["resourceArn"] == "${WebAcl.items-api-firewall.arn}"
+    assert config["logDestinationConfigs"] == ["${LogGroup.items-api-firewall-logs.arn}"]
+    (group,) = (group.inputs for group in recording.of("LogGroup") if group.name == "items-api-firewall-logs")
+    assert group["name"] == "aws-waf-logs-prod-items-api-firewall", "WAF refuses any other prefix"
+    assert (group["retentionInDays"], group["kmsKeyId"]) == (365, KEY)
+    assert {"queryString": {}} in config["redactedFields"], "a request may be signed in its URL"
+    headers = {field["singleHeader"]["name"] for field in config["redactedFields"] if "singleHeader" in field}
+    assert headers == {"authorization", "cookie", "x-amz-security-token", "x-api-key"}
+    assert config["loggingFilter"]["defaultBehavior"] == "DROP", "requests that no rule minds are in the access log"
+    (kept,) = config["loggingFilter"]["filters"]
+    assert (kept["behavior"], kept["requirement"]) == ("KEEP", "MEETS_ANY")
+    assert {condition["actionCondition"]["action"] for condition in kept["conditions"]} == {
+        "BLOCK",
+        "COUNT",
+        "EXCLUDED_AS_COUNT",
+    }
+
+
+def test_metrics_of_each_method_can_be_on_and_are_switched_off_aloud() -> None:
+    settings = {
+        name: recording.one("MethodSettings").inputs["settings"]["metricsEnabled"]
+        for name, recording in {
+            "off": kit.deployed("stacks", "prod"),
+            "on": with_option("detailed metrics", "prod"),
+        }.items()
+    }
+    assert settings == {"off": False, "on": True}, "left out, the real provider would leave paid metrics on"
 
 
 def test_the_domain_is_the_url_and_the_only_way_in() -> None:

@@ -97,6 +97,7 @@ def test_the_costs_name_every_security_setting() -> None:
         "certificateArn",
         "cognitoUserPoolArn",
         "deletionProtection",
+        "detailedMetrics",
         "domainName",
         "executionLogs",
         "kmsKeyArn",

@@ -40,6 +40,7 @@ OPTIONS = {
     "tap:lambdaReservedConcurrency": "10",
     "tap:authorization": "API_KEY",
     "tap:waf": "true",
+    "tap:detailedMetrics": "true",
     "tap:domainName": "api.example.com",
     "tap:certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000",
 }
@@ -127,7 +128,11 @@ def test_only_jobs_of_the_stacks_own_environment_may_take_its_role(written: dict
 @pytest.mark.parametrize("stack", STACK_NAMES)
 def test_no_action_is_a_wildcard_and_few_resources_are(written: dict[str, Document], stack: str) -> None:
     without_resource = {
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
         "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:PutResourcePolicy",
         "sns:GetSubscriptionAttributes",
         "sns:SetSubscriptionAttributes",
         "sns:Unsubscribe",

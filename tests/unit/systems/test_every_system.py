@@ -186,6 +186,7 @@ def test_wrong_settings_are_named_before_any_resource_exists(name: str) -> None:
     [
         ("authorization", "AWS_IAM"),
         ("waf", "true"),
+        ("detailedMetrics", "true"),
         ("domainName", "a.example"),
         ("handler", "smoke"),
         ("gateway", "http"),
