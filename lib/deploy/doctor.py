@@ -33,13 +33,13 @@ class Part:
 
 def parts(env: str) -> list[Part]:
     """Everything a deploy needs, in the order in which it should be put right."""
-    cli = _cli()
+    found = cli()
     return [
         _python(),
         *map(_package, PACKAGES),
-        cli,
-        _host(),
-        *([_plugin(), *_backend()] if cli.good else []),
+        found,
+        host(),
+        *([plugin(), *_backend()] if found.good else []),
         _key(env),
         _credentials(),
     ]
@@ -57,7 +57,8 @@ def _package(name: str) -> Part:
         return Part(f"Python package {name}", False, "not installed", INSTALL_PACKAGES)
 
 
-def _cli() -> Part:
+def cli() -> Part:
+    """The engine and its version."""
     get = "install it: https://www.pulumi.com/docs/install/"
     if not shutil.which("pulumi"):
         return Part("Pulumi CLI", False, "not on PATH", get)
@@ -69,13 +70,18 @@ def _cli() -> Part:
     return Part("Pulumi CLI", new_enough, out.strip(), f"{'.'.join(map(str, MINIMUM_CLI))} or newer is needed; {get}")
 
 
-def _host() -> Part:
-    where = shutil.which("pulumi-language-python")
+def host() -> Part:
+    """What runs Python programs for the engine; it is looked for where the engine does."""
+    path = [os.environ.get("PATH", os.defpath)]
+    if engine := shutil.which("pulumi"):
+        path.append(str(Path(engine).resolve().parent))
+    where = shutil.which("pulumi-language-python", path=os.pathsep.join(path))
     get = "it comes with the official CLI: install that, https://www.pulumi.com/docs/install/"
     return Part("Pulumi's Python language host", where is not None, where or "not on PATH", get)
 
 
-def _plugin() -> Part:
+def plugin() -> Part:
+    """What speaks to AWS for the engine, at the version that the programs were written with."""
     if where := shutil.which("pulumi-resource-aws"):
         return Part("Pulumi AWS plugin", True, where)
     _, out, _ = _ask("pulumi", "plugin", "ls", "--json")

@@ -2,7 +2,7 @@
 
 `pulumi.automation.Stack.up` is not used: it runs in the terminal's process group, so one Ctrl-C reaches every engine
 at once; it reads the engine through pipes, so the engine dies in the middle of an update when this process does; and
-each call costs three more starts of the CLI. Its version check and its event types are used. See docs/adr/0051.
+each call costs three more starts of the CLI. Its event types are used. See docs/adr/0051.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulumi.automation import EngineEvent, InvalidVersionError, PulumiCommand
+from pulumi.automation import EngineEvent
 
+from lib.deploy import doctor
 from lib.deploy.exits import Exit, Finding, Refused
 from lib.deploy.state import State
 from lib.deploy.targets import Target
 
 OnEvent = Callable[[EngineEvent], None]
 _CLI = ("pulumi", "--non-interactive", "--color", "never")
-_POLL = 0.04
+_POLL = 0.02
 _MARKUP = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
-INSTALL = "install the Pulumi CLI, see https://www.pulumi.com/docs/install/, and open a new terminal"
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,9 @@ class Engine:
 
     def __init__(self, env: str) -> None:
         self.env = env
-        try:
-            self.version = str(PulumiCommand().version)
-        except FileNotFoundError:
-            what = "the Pulumi CLI (`pulumi`) is not on PATH"
-            raise Refused(Finding(exit=Exit.CONFIG, what=what, next=INSTALL)) from None
-        except (InvalidVersionError, subprocess.SubprocessError, OSError) as error:
-            raise Refused(Finding(exit=Exit.CONFIG, what=f"the Pulumi CLI: {error}", next=INSTALL)) from None
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._interrupted: set[int] = set()
-        self._stopping = False
+        self.stopping = False
         self._lock = threading.Lock()
 
     def query(self, target: Target, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +126,7 @@ class Engine:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.touch(mode=0o600)
             with output.open("wb") as sink, self._lock:
-                if self._stopping:
+                if self.stopping:
                     what = f"{target.name} was not begun: the run was interrupted"
                     raise Refused(Finding(exit=Exit.CANCELLED, stack=target.name, what=what, next="repeat the run"))
                 process = subprocess.Popen(
@@ -163,7 +156,7 @@ class Engine:
         On the first an engine finishes what it has begun and starts nothing more; on the second it stops at once.
         """
         with self._lock:
-            self._stopping = True
+            self.stopping = True
             for pid, process in self._running.items():
                 if process.poll() is None:
                     self._interrupted.add(pid)
@@ -171,16 +164,19 @@ class Engine:
             return len(self._running)
 
     def _run(self, arguments: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*_CLI, *arguments],
-            cwd=cwd,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
+        try:
+            return subprocess.run(
+                [*_CLI, *arguments],
+                cwd=cwd,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                start_new_session=True,
+            )
+        except OSError:  # it is not there, or is no program
+            raise Refused(needed(doctor.cli())) from None
 
     def _failure(self, target: Target, done: subprocess.CompletedProcess[str], what: str) -> Finding:
         said = clean(done.stderr) or f"exit code {done.returncode}"
@@ -191,6 +187,11 @@ class Engine:
             what=f"{target.name}: {what}: {said}",
             next=f"nox -s doctor -- --env {self.env}",
         )
+
+
+def needed(part: doctor.Part) -> Finding:
+    """The finding that a part of this machine is missing or too old."""
+    return Finding(exit=Exit.CONFIG, what=f"{part.name}: {part.found}", next=part.next)
 
 
 def _environment() -> dict[str, str]:

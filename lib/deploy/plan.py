@@ -10,7 +10,7 @@ from typing import Any
 from lib.contracts import PLANNED_OUTPUTS
 from lib.deploy.aws import AwsError, back_up_table
 from lib.deploy.exits import Exit, Finding, Refused
-from lib.deploy.preflight import Surroundings, missing_keys
+from lib.deploy.preflight import Preflight, Surroundings, missing_keys
 from lib.deploy.progress import Progress
 from lib.deploy.run import Result
 from lib.deploy.session import Session
@@ -21,8 +21,11 @@ from lib.deploy.views import counts
 Plans = Mapping[str, Progress]
 
 
-def preview(session: Session, around: Surroundings) -> dict[str, Progress]:
+def preview(session: Session, preflight: Preflight) -> dict[str, Progress]:
     """Preview every stack of the session, each with what the stacks before it are planned to export."""
+    if preflight.existing.exception():
+        return {}
+    existing = preflight.existing.result()
     plans: dict[str, Progress] = {}
     planned: dict[str, dict[str, Any]] = {}
 
@@ -48,7 +51,7 @@ def preview(session: Session, around: Surroundings) -> dict[str, Progress]:
 
     # One at a time, since one configuration file may be all projects' and its key is made once; beside the previews.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        made = {target.name: pool.submit(session.make_stack, target, around) for target in session.targets}
+        made = {target.name: pool.submit(session.make_stack, target, existing) for target in session.targets}
         session.work("preview", session.targets, one)
     return {target.name: plans[target.name] for target in session.targets if target.name in plans}
 
@@ -118,13 +121,18 @@ def lost_tables(session: Session, plans: Plans) -> list[Finding]:
     for name, plan in plans.items():
         for step in plan.lost_tables:
             table = step.name or short(step.urn)
+            allowed = session.options.allow_data_loss
             doing = "replace" if step.operation == "replace" else "delete"
             why = f" because of a change of {', '.join(step.keys)}" if step.keys else ""
             if step.protected:
                 what = f"this would {doing} the table {table}{why}, which is protected"
-                command = "set tap:protect and tap:deletionProtection to false, deploy that, then repeat this"
-            elif table not in session.options.allow_data_loss:
-                what = f"this would {doing} the table {table} with all its items{why}"
+                command = (
+                    "if that is meant: deploy tap:protect and tap:deletionProtection as false with nothing else"
+                    f" changed, then: {session.command()} --allow-data-loss {table}"
+                )
+            elif table not in allowed:
+                other = f" (--allow-data-loss names {', '.join(sorted(allowed))})" if allowed else ""
+                what = f"this would {doing} the table {table} with all its items{why}{other}"
                 command = f"if that is meant: {session.command()} --allow-data-loss {table} (it is backed up first)"
             else:
                 continue
@@ -180,8 +188,8 @@ def back_up_tables(session: Session, plans: Plans) -> None:
 def _back_up(session: Session, target: Target, table: str, region: str) -> None:
     name = f"{table}-{session.directory.name.replace('.', '-')}"
     try:
-        if back_up_table(table, name, region):
-            session.say(f"backed up {table} as {name}", target)
+        made = back_up_table(table, name, region)
+        session.say(f"backed up {table} as {name}" if made else f"there is no table {table} to back up", target)
     except AwsError as error:
         what = f"the table {table} could not be backed up: {error}; nothing was changed"
         command = "make the backup possible, then repeat"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from lib.deploy import doctor
 from lib.deploy.aws import AwsError, caller, has_log_role
 from lib.deploy.backend import backend
-from lib.deploy.engine import Engine, clean, exit_of_text
+from lib.deploy.engine import Engine, clean, exit_of_text, needed
 from lib.deploy.exits import Exit, Finding, Refused
 from lib.deploy.locks import Lock, locks
 from lib.deploy.state import State, is_secret, short
@@ -34,17 +35,60 @@ class Surroundings:
         return self.states.get(target.name, State({}))
 
 
-def look(engine: Engine, targets: Sequence[Target], *, changing: bool) -> Surroundings:
+class Preflight:
+    """Looks in the background at everything that could stop a run, beside the previews: they change nothing either."""
+
+    def __init__(
+        self, engine: Engine, targets: Sequence[Target], *, changing: bool, but: Collection[Exit] = frozenset()
+    ) -> None:
+        pool = ThreadPoolExecutor()
+        self.existing = pool.submit(engine.stacks)
+        self._engine = engine
+        self._but = but
+        self._around = pool.submit(self._look, targets, changing=changing)
+        pool.shutdown(wait=False)
+
+    def result(self) -> Surroundings:
+        """What was seen, as soon as all of it is."""
+        return self._around.result()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the run ends with what is found here."""
+        try:
+            return any(not finding.warning for finding in self.result().findings)
+        except Refused:
+            return True
+
+    def _look(self, targets: Sequence[Target], *, changing: bool) -> Surroundings:
+        try:
+            around = look(self._engine, targets, self.existing, changing=changing)
+        except Refused:
+            self._engine.interrupt()
+            raise
+        around.findings = [finding for finding in around.findings if finding.exit not in self._but]
+        if any(not finding.warning for finding in around.findings):
+            self._engine.interrupt()  # nobody will look at what it previews
+        return around
+
+
+def look(engine: Engine, targets: Sequence[Target], listed: Future[set[str]], *, changing: bool) -> Surroundings:
     """Look at everything that could stop a run over `targets`; `changing` also asks what only a change needs."""
     env = engine.env
-    existing = engine.stacks()
-    # Neighbours too: they may be upstream, or own what one of the targets is about to create.
-    neighbours = [target for target in all_targets() if target.stack(env) in existing]
     with ThreadPoolExecutor(max_workers=4) as pool:
-        keys = pool.submit(_passphrase, engine, [target for target in neighbours if target in targets])
+        tools = pool.submit(_tools)
         account = pool.submit(_account, env, targets) if changing else None
+        try:
+            existing = listed.result()
+        except Refused as refused:
+            found = [*tools.result(), *refused.findings, *(account.result()[1] if account else ())]
+            raise Refused(*dict.fromkeys(found)) from None
+        # Neighbours too: they may be upstream, or own what one of the targets is about to create.
+        neighbours = [target for target in all_targets() if target.stack(env) in existing]
+        keys = pool.submit(_passphrase, engine, [target for target in neighbours if target in targets])
         states = dict(zip((n.name for n in neighbours), pool.map(engine.export, neighbours), strict=True))
         surroundings = Surroundings(env, existing, states)
+        surroundings.findings += tools.result()
         surroundings.findings += keys.result()
         caller, found = account.result() if account else (None, [])
         surroundings.findings += found
@@ -56,6 +100,14 @@ def look(engine: Engine, targets: Sequence[Target], *, changing: bool) -> Surrou
         if caller:
             surroundings.findings += _log_role(env, targets)
     return surroundings
+
+
+def _tools() -> list[Finding]:
+    """What a deploy needs on this machine and that is missing or too old."""
+    findings = [needed(part) for part in (doctor.cli(), doctor.host()) if not part.good]
+    if not findings and not (plugin := doctor.plugin()).good:
+        findings.append(replace(needed(plugin), warning=True))  # the engine gets it by itself, where it can
+    return findings
 
 
 def _passphrase(engine: Engine, targets: Sequence[Target]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from lib.contracts import ROOT
 from lib.deploy.engine import Engine, Outcome, exit_of_text
 from lib.deploy.events import Event, Found, Message, RunStarted, StackChanged, StackPhase, StackStatus, Summary
 from lib.deploy.exits import Exit, Finding, Refused
-from lib.deploy.preflight import Surroundings, look
+from lib.deploy.preflight import Preflight, Surroundings
 from lib.deploy.progress import Progress
 from lib.deploy.run import Interrupts, Result, exit_of, work_through
 from lib.deploy.state import STACK, short
@@ -61,25 +61,29 @@ class Session:
         self._interrupts = interrupts
         self._progress: dict[str, Progress] = {}
         self._touched = False
-        self._around: Surroundings | None = None
+        self._preflight: Preflight | None = None
         self._made: list[Target] = []
         self._configs: dict[Path, str | None] = {}
         self._warned: set[tuple[str | None, str]] = set()
 
     @cached_property
     def engine(self) -> Engine:
-        """The Pulumi CLI; refuses the run where there is none."""
+        """The Pulumi CLI."""
         return Engine(self.env)
 
     def begin(self) -> None:
         """Tell the order of work."""
         self.view.show(RunStarted(verb=self.verb, environment=self.env, levels=levels(self.targets)))
 
-    def look(self, *, changing: bool, but: Iterable[Exit] = ()) -> Surroundings:
-        """Do the preflight and refuse the run for what it finds, `but` for what this verb does not mind."""
-        around = look(self.engine, self.targets, changing=changing)
-        around.findings = [finding for finding in around.findings if finding.exit not in set(but)]
-        self._around = around
+    def look(self, *, changing: bool, but: Collection[Exit] = frozenset()) -> Preflight:
+        """Begin the preflight; it passes over `but`, which this verb does not mind."""
+        self._preflight = Preflight(self.engine, self.targets, changing=changing, but=but)
+        return self._preflight
+
+    def passed(self, preflight: Preflight) -> Surroundings:
+        """Refuse the run for what the preflight has found."""
+        around = preflight.result()
+        self.refuse(around.findings)
         return around
 
     def refuse(self, findings: Iterable[Finding]) -> None:
@@ -143,6 +147,7 @@ class Session:
             needs = {name: {other.name for other in targets if name in other.upstream} for name in needs}
 
         def guarded(target: Target) -> Result:
+            self.view.show(StackChanged(stack=target.name, phase=phase, status="running"))
             try:
                 return work(target)
             except Refused as refused:
@@ -162,6 +167,11 @@ class Session:
 
     def settle(self, result: Result, phase: StackPhase) -> None:
         """Keep and show how a stack's part ended."""
+        if phase == "preview" and self._preflight and self._preflight.refuses:
+            # It was stopped on the way and counts for nothing: what the preflight has found is the answer.
+            if result.status != "blocked":
+                self.view.show(StackChanged(stack=result.target.name, phase=phase, status="not-started"))
+            return
         self.results[result.target.name] = result
         self.view.show(
             StackChanged(
@@ -177,7 +187,8 @@ class Session:
     def change(self, target: Target, phase: StackPhase, arguments: Sequence[str]) -> tuple[Result, Progress]:
         """Run an operation that changes things, the state saved before it and the engine's log kept."""
         # As the preflight saw it moments ago, unless somebody has thought about a question since.
-        before = self._around.state(target) if self.options.yes and self._around else self.engine.export(target)
+        seen = self._preflight.result() if self.options.yes and self._preflight else None
+        before = seen.state(target) if seen else self.engine.export(target)
         before.save(self.directory / f"{target.name}.before.json")
         log = self.directory / f"{target.name}.{phase}.log"
         result, progress = self.operate(target, phase, [*arguments, "--yes", "--skip-preview"], log=log)
@@ -195,14 +206,15 @@ class Session:
         log: Path | None = None,
     ) -> tuple[Result, Progress]:
         """Run one engine operation, shown as it goes, and name how it ended."""
-        self.view.show(StackChanged(stack=target.name, phase=phase, status="running"))
         progress = Progress(target.name, phase, self._show_once)
         self._progress[target.name] = progress
         outcome = self.engine.operate(target, *arguments, on_event=progress.on_event, log=log, environment=environment)
         return self._judge(target, progress, outcome), progress
 
     def _show_once(self, event: Event) -> None:
-        """Show an event of the engine, unless it is a warning that a preview has given already."""
+        """Show an event of the engine, unless it was told before: by a preview, or better by the preflight."""
+        if isinstance(event, Message) and self._preflight and self._preflight.refuses:
+            return
         if isinstance(event, Message) and event.severity != "error":
             if (event.stack, event.text) in self._warned:
                 return
@@ -259,9 +271,9 @@ class Session:
         if number != 2:
             self.engine.interrupt()
 
-    def make_stack(self, target: Target, around: Surroundings) -> None:
+    def make_stack(self, target: Target, existing: Collection[str]) -> None:
         """Make the empty stack a preview needs; `tidy` removes it again unless `keep_stacks` was called."""
-        if target.stack(self.env) in around.existing:
+        if target.stack(self.env) in existing or self.engine.stopping:
             return
         path = target.config_path(self.env)
         self._configs.setdefault(path, path.read_text() if path.exists() else None)

@@ -19,12 +19,13 @@ def deploy(session: Session) -> Exit:
     """Preview every stack, ask, then update them in order."""
     session.must_be_able_to_ask()
     session.begin()
-    around = session.look(changing=True)
-    session.refuse(around.findings)
-    plans = plan.preview(session, around)
-    if plan.failed(session):
+    preflight = session.look(changing=True)
+    plans = plan.preview(session, preflight)
+    around = session.passed(preflight)
+    lost = plan.lost_tables(session, plans)
+    if plan.failed(session) and not lost:  # a protected table makes its preview fail: that is said by name
         return session.end()
-    session.refuse([*plan.lost_tables(session, plans), *plan.taken_names(session, plans, around)])
+    session.refuse([*lost, *plan.taken_names(session, plans, around)])
     targets = plan.affected(session, plans, around) if session.options.affected else session.targets
     if not targets:
         return session.end()
@@ -51,9 +52,9 @@ def deploy(session: Session) -> Exit:
 def preview(session: Session) -> Exit:
     """Preview every stack, on a fresh environment too; warn of what a deploy would refuse."""
     session.begin()
-    around = session.look(changing=False)
-    session.refuse(around.findings)
-    plans = plan.preview(session, around)
+    preflight = session.look(changing=False)
+    plans = plan.preview(session, preflight)
+    around = session.passed(preflight)
     findings = [*plan.lost_tables(session, plans), *plan.taken_names(session, plans, around)]
     session.found(replace(finding, warning=True) for finding in findings)
     if session.options.affected and not plan.failed(session):
@@ -67,7 +68,7 @@ def destroy(session: Session) -> Exit:
     """Delete the stacks' resources, what is downstream first."""
     session.must_be_able_to_ask()
     session.begin()
-    around = session.look(changing=True, but={Exit.UPSTREAM, Exit.CONTRACT})
+    around = session.look(changing=True, but={Exit.UPSTREAM, Exit.CONTRACT}).result()
     plans = {}
     for target in session.targets:
         if around.state(target).resources:
@@ -86,7 +87,7 @@ def refresh(session: Session) -> Exit:
     """Take into the state what is really there, and how interrupted operations ended."""
     session.must_be_able_to_ask()
     session.begin()
-    around = session.look(changing=True, but={Exit.UPSTREAM, Exit.CONTRACT, Exit.PENDING})
+    around = session.look(changing=True, but={Exit.UPSTREAM, Exit.CONTRACT, Exit.PENDING}).result()
     session.refuse([*around.findings, *_unresolved(session, around)])
     session.ask({})
     targets = [target for target in session.targets if target.stack(session.env) in around.existing]
@@ -124,7 +125,7 @@ def _unresolved(session: Session, around: Surroundings) -> list[Finding]:
 def drift(session: Session) -> Exit:
     """Compare the state with what is really there; 7 when they differ."""
     session.begin()
-    around = session.look(changing=False, but={Exit.UPSTREAM, Exit.CONTRACT})
+    around = session.look(changing=False, but={Exit.UPSTREAM, Exit.CONTRACT}).result()
     session.refuse(around.findings)
 
     def compare(target: Target) -> Result:

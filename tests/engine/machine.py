@@ -180,13 +180,18 @@ class Checkout:
 def finish(process: subprocess.Popen[str]) -> Run:
     """Wait for a run and read its events."""
     out, err = process.communicate(timeout=PATIENCE)
+    return read(process.returncode, out, err)
+
+
+def read(code: int, out: str, err: str) -> Run:
+    """What a run has written with `--json`, each event checked against the schema."""
     try:
         events = [json.loads(line) for line in out.splitlines()]
     except ValueError:
         pytest.fail(f"with --json, stdout holds nothing but events; it held:\n{out}\n{err}")
     for event in events:
         SCHEMA.validate(event)
-    return Run(process.returncode, events, err)
+    return Run(code, events, err)
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

@@ -200,6 +200,9 @@ def test_another_region_or_account_is_refused_and_everything_is_reported_at_once
         deployed.restore()
     assert {event["exit"] for event in run.of("found", severity="error")} == {3, 16}, run
     assert "aws:region says eu-west-1" in run.found
+    begun = {event["stack"] for event in run.of("stack-changed", status="running")}
+    assert begun <= {"data"}, "the first preview runs beside the preflight, and nothing after it"
+    assert run.summary["stacks"] == []
 
 
 def test_replacing_the_table_is_refused_unless_it_is_named(deployed: Checkout) -> None:

@@ -63,15 +63,21 @@ def test_nothing_is_changed_without_a_terminal_or_yes(verb: str) -> None:
 def test_without_a_cli_it_says_what_to_install(verb: str) -> None:
     done = deploy(verb, *(["--yes"] if verb == "deploy_all" else []))
     assert done.returncode == 2
-    assert "the Pulumi CLI (`pulumi`) is not on PATH" in done.stdout
-    assert "next: install the Pulumi CLI" in done.stdout
+    assert "error: Pulumi CLI: not on PATH" in done.stdout
+    assert "\nnext: install it: https://www.pulumi.com/docs/install/" in done.stdout
 
 
-def test_what_is_found_comes_as_events_too() -> None:
+def test_everything_that_is_missing_is_told_at_once_and_as_events_too() -> None:
     done = deploy("deploy_all", "--yes", "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["run-started", "found", "summary"]
+    assert [event["event"] for event in events] == ["run-started", "found", "found", "found", "summary"]
+    assert [event["what"] for event in events[1:4]] == [
+        "Pulumi CLI: not on PATH",
+        "Pulumi's Python language host: not on PATH",
+        "there are no AWS credentials",
+    ]
     assert events[-1]["exit"] == done.returncode == 2
+    assert events[-1]["stacks"] == []
 
 
 @pytest.mark.parametrize("verb", [*OF_ALL, *OF_ONE, "doctor"])

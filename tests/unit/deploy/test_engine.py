@@ -96,13 +96,3 @@ def test_an_interrupt_lets_what_has_begun_finish_and_nothing_new_begin(
     with pytest.raises(Refused) as refused:
         engine.operate(target, "up", on_event=seen.append)
     assert refused.value.exit == Exit.CANCELLED
-
-
-def test_an_old_cli_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = tmp_path / "pulumi"
-    old.write_text("#!/bin/sh\necho v2.9.0\n")
-    old.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match="version") as refused:
-        Engine("dev")
-    assert refused.value.exit == Exit.CONFIG

@@ -139,6 +139,40 @@ def test_a_resource_that_is_gone_is_drift() -> None:
 DATA, COMPUTE = the_stacks()[:2]
 
 
+@pytest.mark.parametrize(
+    ("programs", "found"),
+    [
+        ({"pulumi": "v3.259.0", "pulumi-language-python": "", "pulumi-resource-aws": ""}, []),
+        (
+            {"pulumi": "v3.1.0", "pulumi-language-python": ""},
+            [("Pulumi CLI: v3.1.0", "3.200.0 or newer is needed; install it", False)],
+        ),
+        ({"pulumi": "v3.259.0"}, [("Pulumi's Python language host: not on PATH", "it comes with", False)]),
+        (
+            {"pulumi": "v3.259.0", "pulumi-language-python": ""},
+            [("Pulumi AWS plugin: not installed", "pulumi plugin install resource aws", True)],
+        ),
+        ({}, [("Pulumi CLI: not on PATH", "install it", False), ("Pulumi's Python", "it comes with", False)]),
+    ],
+    ids=["all there", "an old CLI", "no language host", "no plugin", "nothing"],
+)
+def test_the_tools_a_deploy_needs_are_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], found: list[tuple[str, str, bool]]
+) -> None:
+    for name, version in programs.items():
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\ntest "$1" = version && echo {version} || echo "[]"\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = preflight._tools()
+    assert len(findings) == len(found), findings
+    for finding, (what, command, warning) in zip(findings, found, strict=True):
+        assert finding.what.startswith(what)
+        assert finding.next.startswith(command)
+        assert finding.exit == Exit.CONFIG
+        assert finding.warning == warning, "the engine gets a plugin by itself where it can; nothing else does"
+
+
 class Configured(Target):
     """A target whose configuration a test gives."""
 

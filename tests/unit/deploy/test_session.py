@@ -1,0 +1,72 @@
+"""What a run shows of the previews that go on beside its preflight."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import pytest
+
+from lib.deploy.events import Event, Message, StackChanged
+from lib.deploy.exits import Exit, Finding, Refused
+from lib.deploy.preflight import Preflight, Surroundings
+from lib.deploy.run import Interrupts, Result
+from lib.deploy.session import Options, Session
+from lib.deploy.targets import the_stacks
+
+DATA = the_stacks()[0]
+FOUND = Finding(exit=Exit.AUTH, what="there are no AWS credentials", next="aws sso login")
+SAID = Message(severity="error", stack="data", text="no valid credential sources")
+
+
+@dataclass
+class Shown:
+    """A view that keeps what it is given."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def show(self, event: Event) -> None:
+        """Keep it."""
+        self.events.append(event)
+
+    def pause(self) -> None:
+        """Nothing to leave."""
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class Looked(Preflight):
+    """A preflight that is over."""
+
+    def __init__(self, *findings: Finding) -> None:
+        self._around = Future()
+        self._around.set_result(Surroundings("dev", set(), {}, list(findings)))
+
+
+def previewed(preflight: Preflight) -> tuple[Session, list[Event]]:
+    """A session after a preview that failed, and what it has shown."""
+    view = Shown()
+    session = Session("deploy_all", Options(env="dev"), view, Interrupts())
+    session._preflight = preflight
+    session._show_once(SAID)
+    session.settle(Result(DATA, "failed", why=SAID.text, exit=Exit.AUTH), "preview")
+    return session, view.events
+
+
+def test_a_preview_that_fails_is_told() -> None:
+    preflight = Looked()
+    session, shown = previewed(preflight)
+    assert shown == [SAID, StackChanged(stack="data", phase="preview", status="failed", seconds=0.0, why=SAID.text)]
+    assert list(session.results) == ["data"]
+    assert session.passed(preflight).findings == []
+
+
+def test_where_the_preflight_refuses_the_run_its_findings_are_the_whole_answer() -> None:
+    preflight = Looked(FOUND)
+    session, shown = previewed(preflight)
+    assert shown == [StackChanged(stack="data", phase="preview", status="not-started")]
+    assert session.results == {}
+    with pytest.raises(Refused) as refused:
+        session.passed(preflight)
+    assert refused.value.findings == (FOUND,)
