@@ -75,6 +75,8 @@ def host() -> Part:
     path = [os.environ.get("PATH", os.defpath)]
     if engine := shutil.which("pulumi"):
         path.append(str(Path(engine).resolve().parent))
+    installed = Path(os.environ.get("PULUMI_HOME", "~/.pulumi"), "plugins").expanduser()
+    path += map(str, installed.glob("language-python-v*"))
     where = shutil.which("pulumi-language-python", path=os.pathsep.join(path))
     get = "it comes with the official CLI: install that, https://www.pulumi.com/docs/install/"
     return Part("Pulumi's Python language host", where is not None, where or "not on PATH", get)

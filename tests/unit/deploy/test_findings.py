@@ -144,6 +144,14 @@ DATA, COMPUTE = the_stacks()[:2]
     [
         ({"pulumi": "v3.259.0", "pulumi-language-python": "", "pulumi-resource-aws": ""}, []),
         (
+            {
+                "pulumi": "v3.259.0",
+                "home/plugins/language-python-v3.259.0/pulumi-language-python": "",
+                "pulumi-resource-aws": "",
+            },
+            [],
+        ),
+        (
             {"pulumi": "v3.1.0", "pulumi-language-python": ""},
             [("Pulumi CLI: v3.1.0", "3.200.0 or newer is needed; install it", False)],
         ),
@@ -154,16 +162,18 @@ DATA, COMPUTE = the_stacks()[:2]
         ),
         ({}, [("Pulumi CLI: not on PATH", "install it", False), ("Pulumi's Python", "it comes with", False)]),
     ],
-    ids=["all there", "an old CLI", "no language host", "no plugin", "nothing"],
+    ids=["all there", "a host among the plugins", "an old CLI", "no language host", "no plugin", "nothing"],
 )
 def test_the_tools_a_deploy_needs_are_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], found: list[tuple[str, str, bool]]
 ) -> None:
     for name, version in programs.items():
         program = tmp_path / name
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f'#!/bin/sh\ntest "$1" = version && echo {version} || echo "[]"\n')
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     findings = preflight._tools()
     assert len(findings) == len(found), findings
     for finding, (what, command, warning) in zip(findings, found, strict=True):
