@@ -239,7 +239,8 @@ def _facts(session: Session, console: Console) -> dict[str, object]:
 
 
 def _examples(session: Session) -> list[str]:
-    return [command for url, routes, region in session.served() for command in examples(url, routes, region)]
+    key = session.api_key
+    return [command for url, routes, region in session.served() for command in examples(url, routes, region, key)]
 
 
 def _welcome(session: Session, console: Console) -> str:

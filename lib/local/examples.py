@@ -13,8 +13,11 @@ _ID = "hello"
 _ORDER = ("POST", "GET", "PUT", "DELETE")
 
 
-def examples(base: str, routes: Iterable[Route], region: str) -> list[str]:
-    """One curl command for each route with at most one parameter; what one creates, the next ones read and remove."""
+def examples(base: str, routes: Iterable[Route], region: str, key: str = "") -> list[str]:
+    """One curl command for each route with at most one parameter; what one creates, the next ones read and remove.
+
+    `key` is the API key for routes that want one.
+    """
     known = list(routes)
     commands = []
     for route in sorted(known, key=_place):
@@ -22,10 +25,10 @@ def examples(base: str, routes: Iterable[Route], region: str) -> list[str]:
         if route.path == "$default":
             if len(known) > 1:  # it only says that there is no such route
                 continue
-            commands.append(_curl("GET", f"{base}/", None, route, region))
+            commands.append(_curl("GET", f"{base}/", None, route, region=region, key=key))
         elif route.method in _ORDER and len(parameters) <= 1 and "+}" not in route.path:
             url = base + "/" + "/".join(_ID if part.startswith("{") else part for part in split(route.path))
-            commands.append(_curl(route.method, url, _body(route, known), route, region))
+            commands.append(_curl(route.method, url, _body(route, known), route, region=region, key=key))
     return commands
 
 
@@ -44,12 +47,16 @@ def _body(route: Route, routes: list[Route]) -> dict[str, str] | None:
     return ({key: _ID} if key else {}) | {"note": "first"}
 
 
-def _curl(method: str, url: str, body: dict[str, str] | None, route: Route, region: str) -> str:
+def _curl(method: str, url: str, body: dict[str, str] | None, route: Route, *, region: str, key: str) -> str:
     words = ["curl", "-sS", "-i"]
     if method != "GET":
         words += ["-X", method]
     if route.authorization == "AWS_IAM":
         words += ["--aws-sigv4", f"aws:amz:{region}:execute-api", "--user", f"{ACCESS_KEY}:{SECRET_KEY}"]
+    if route.needs_key:
+        words += ["-H", f"x-api-key: {key}"]
+    if route.authorization == "COGNITO_USER_POOLS":
+        words += ["-H", "Authorization: <an ID token of the user pool>"]
     if body is not None:
         words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     return shlex.join([*words, url])

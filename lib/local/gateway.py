@@ -90,6 +90,7 @@ class Route:
     authorization: str = "NONE"
     needs_key: bool = False
     resource_id: str = ""
+    pools: tuple[str, ...] = ()  # the ARNs of the user pools whose tokens count
 
     def match(self, method: str, segments: list[str]) -> tuple[tuple[int, ...], dict[str, str]] | None:
         """How specific the match is, and the path parameters as sent; None when it is none."""
@@ -232,7 +233,7 @@ class Api(ABC):
 
     @abstractmethod
     def routes(self) -> dict[str, list[Route]]:
-        """The deployed routes of each stage."""
+        """The deployed routes of each place where the API answers: the path of a stage, or the root."""
 
     def fresh(self) -> None:
         """Read again what is deployed, unless it was read a moment ago."""

@@ -69,7 +69,7 @@ class HttpApi(Api):
         }
 
     def routes(self) -> dict[str, list[Route]]:
-        return {name: stage.routes for name, stage in self._stages.items()}
+        return {"" if name == "$default" else f"/{name}": stage.routes for name, stage in self._stages.items()}
 
     def answer(self, request: Request, exchange: Exchange) -> Response:
         response = self._answer(request, exchange)

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -13,6 +13,7 @@ from lib.local.emulator import ACCESS_KEY, ACCOUNT_ID
 from lib.local.gateway import (
     Api,
     Exchange,
+    Functions,
     Invocation,
     Route,
     choose,
@@ -23,6 +24,7 @@ from lib.local.gateway import (
     split,
 )
 from lib.local.server import Headers, Request, Response
+from lib.local.types.core import Aws
 
 # What an account has unless a stage says otherwise.
 DEFAULT_RATE, DEFAULT_BURST = 10_000.0, 5_000.0
@@ -76,10 +78,16 @@ class Stage:
 
 
 class RestApi(Api):
-    """Serves `/{stage}/...`."""
+    """Serves `/{stage}/...`, or what a domain name of one's own has mapped to this API."""
 
     _stages: dict[str, Stage]
     _binary: list[str]
+    _closed: bool  # to those who come by AWS's own name
+    _mapped: dict[str, str]  # by the domain's base path, which is (none) for the root: the stage that answers
+
+    def __init__(self, aws: Aws, functions: Functions, api_id: str, domain: str | None = None) -> None:
+        super().__init__(aws, functions, api_id)
+        self._domain = domain
 
     def load(self) -> None:
         client = self.aws.client("apigateway")
@@ -94,16 +102,37 @@ class RestApi(Api):
             stage.variables = found.get("variables") or None
             stages[name] = stage
         self._stages = stages
-        self._binary = client.get_rest_api(restApiId=self.id).get("binaryMediaTypes", [])
+        api = client.get_rest_api(restApiId=self.id)
+        self._binary = api.get("binaryMediaTypes", [])
+        # The emulator answers what a patch wrote as the text it was.
+        self._closed = str(api.get("disableExecuteApiEndpoint")).lower() == "true"
+        mappings = client.get_base_path_mappings(domainName=self._domain)["items"] if self._domain else []
+        self._mapped = {each["basePath"]: each["stage"] for each in mappings if each["restApiId"] == self.id}
 
     def routes(self) -> dict[str, list[Route]]:
-        return {name: stage.routes for name, stage in self._stages.items()}
+        if self._domain is None:
+            return {f"/{name}": stage.routes for name, stage in self._stages.items()}
+        return {
+            "" if base == "(none)" else f"/{base}": self._stages[name].routes
+            for base, name in self._mapped.items()
+            if name in self._stages
+        }
+
+    def _found(self, segments: list[str]) -> tuple[Stage | None, list[str]]:
+        """The stage that these segments of a path lead to, if any, and those behind it."""
+        first, behind = (unquote(segments[0]), segments[1:]) if segments else ("", [])
+        if self._domain is None:
+            return None if self._closed else self._stages.get(first), behind
+        if first in self._mapped:
+            return self._stages.get(self._mapped[first]), behind
+        return self._stages.get(self._mapped.get("(none)", "")), segments
 
     def _captured(self, name: str, deployment: str) -> Stage:
         client = self.aws.client("apigateway")
         summary = client.get_deployment(restApiId=self.id, deploymentId=deployment, embed=["apisummary"])["apiSummary"]
         pages = client.get_paginator("get_resources").paginate(restApiId=self.id, embed=["methods"])
         resources = {resource["path"]: resource for page in pages for resource in page["items"]}
+        authorizers = {each["id"]: each for each in client.get_authorizers(restApiId=self.id)["items"]}
         stage = Stage(name, deployment)
         for path, methods in summary.items():
             for method in methods:
@@ -118,6 +147,7 @@ class RestApi(Api):
                         authorization=found.get("authorizationType", "NONE"),
                         needs_key=found.get("apiKeyRequired", False),
                         resource_id=resources[path]["id"],
+                        pools=tuple(authorizers.get(found.get("authorizerId"), {}).get("providerARNs", ())),
                     )
                 )
         responses = client.get_gateway_responses(restApiId=self.id)["items"]
@@ -125,8 +155,7 @@ class RestApi(Api):
         return stage
 
     def answer(self, request: Request, exchange: Exchange) -> Response:
-        name, *segments = split(request.path) or [""]
-        stage = self._stages.get(unquote(name))
+        stage, segments = self._found(split(request.path))
         if stage is None:
             body = json.dumps({"message": "Forbidden"}).encode()
             headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ForbiddenException")]
@@ -206,7 +235,7 @@ class RestApi(Api):
             identity.update(
                 accessKey=ACCESS_KEY, accountId=ACCOUNT_ID, caller=ACCOUNT_ID, user=ACCOUNT_ID, userArn=root
             )
-        elif route.authorization == "COGNITO_USER_POOLS" and not _claims(request):
+        elif route.authorization == "COGNITO_USER_POOLS" and not _claims(request, route.pools):
             return UNAUTHORIZED
         return None
 
@@ -254,14 +283,15 @@ class RestApi(Api):
         ]
         single, many = _single_and_many(headers)
         query = query_values(request.query)
-        path = request.path[1 + len(stage.name) :] or "/"
+        # A stage is no part of the path, a domain's base path is.
+        path = request.path if self._domain else request.path[1 + len(stage.name) :] or "/"
         body, is_base64 = self._body(request)
         context = {
             "accountId": ACCOUNT_ID,
             "apiId": self.id,
             "deploymentId": stage.deployment,
-            "domainName": host,
-            "domainPrefix": self.id,
+            "domainName": self._domain or host,
+            "domainPrefix": (self._domain or self.id).partition(".")[0],
             "extendedRequestId": exchange.request_id,
             "httpMethod": request.method,
             "identity": dict.fromkeys(
@@ -290,7 +320,7 @@ class RestApi(Api):
             "stage": stage.name,
         }
         if route.authorization == "COGNITO_USER_POOLS":
-            context["authorizer"] = {"claims": _claims(request)}
+            context["authorizer"] = {"claims": _claims(request, route.pools)}
         return {
             "resource": route.path,
             "path": path,
@@ -368,15 +398,22 @@ def _signature_refusal(code: str, message: str) -> Refusal:
     return Refusal("DEFAULT_4XX", message, 403, f"{code}Exception")
 
 
-def _claims(request: Request) -> dict[str, Any]:
-    """The claims of the caller's token. Its signature is not checked: there is no user pool's key on a laptop."""
+def _claims(request: Request, pools: Iterable[str]) -> dict[str, Any]:
+    """The claims of the caller's ID token, if one of these pools has issued it and it is alive.
+
+    Its signature is not checked: the pool may be one of AWS's, whose keys are not on a laptop.
+    """
     token = (request.header("Authorization") or "").removeprefix("Bearer ").split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(token[1] + "=" * (-len(token[1]) % 4)))
     except (IndexError, ValueError):
         return {}
-    alive = isinstance(claims, dict) and len(token) == 3 and claims.get("exp", 0) > time.time()
-    return claims if alive else {}
+    if not isinstance(claims, dict) or len(token) != 3:
+        return {}
+    issuers = {f"https://cognito-idp.{arn.split(':')[3]}.amazonaws.com/{arn.rpartition('/')[2]}" for arn in pools}
+    mine = claims.get("iss") in issuers and claims.get("token_use") == "id"
+    expires = claims.get("exp")
+    return claims if mine and isinstance(expires, int | float) and expires > time.time() else {}
 
 
 def _single_and_many(headers: Headers) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -17,7 +17,7 @@ from lib.archive import sources
 from lib.contracts import STACKS
 from lib.local.deploy import deploy
 from lib.local.emulator import REGION, Emulator, scrubbed
-from lib.local.gateway import Exchange, Functions, Listener, Route
+from lib.local.gateway import Api, Exchange, Functions, Listener, Route
 from lib.local.http_api import HttpApi
 from lib.local.nursery import nursery
 from lib.local.rest_api import RestApi
@@ -27,7 +27,8 @@ from lib.local.watch import BrokenFile, broken, function_files, program_files
 from lib.program import ROOT, Program
 
 _REMEMBERED = 200  # exchanges
-_API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(/\S*)?")
+_URL = re.compile(r"https://([a-z0-9.-]+)(/\S*)?")
+_OWN_HOST = re.compile(r"([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
 
 
 class SessionError(RuntimeError):
@@ -114,6 +115,12 @@ class Session:
         return urls[0].rstrip("/")
 
     @property
+    def api_key(self) -> str:
+        """The value of the API key that was deployed; empty when there is none."""
+        keys = self.aws.call("apigateway", "get_api_keys", includeValues=True)["items"]
+        return next((key["value"] for key in keys), "")
+
+    @property
     def log_path(self) -> Path:
         """Where the requests and the functions' lines are written."""
         return self.emulator.directory / "requests.log"
@@ -165,9 +172,8 @@ class Session:
         found = []
         for listener in self.listeners.values():
             listener.api.fresh()
-            for stage, routes in listener.api.routes().items():
-                url = listener.url if stage == "$default" else f"{listener.url}/{stage}"
-                found.append((url, routes, listener.api.aws.region))
+            for place, routes in listener.api.routes().items():
+                found.append((listener.url + place, routes, listener.api.aws.region))
         return found
 
     def reload(self, files: set[Path]) -> tuple[list[BrokenFile], list[str]]:
@@ -200,28 +206,37 @@ class Session:
         return [program for program in self.programs if program.project in reading]
 
     def _serve(self) -> None:
-        """Have a listener for each API that the outputs name; one that stays keeps its port."""
-        named = {found[1]: found[2] for value in self._texts() for found in [_API_URL.match(value)] if found}
+        """Have a listener for each host of an API that the outputs name; one that stays keeps its port."""
+        named = dict.fromkeys(found[1] for value in self._texts() if (found := _URL.fullmatch(value)))
         for gone in self.listeners.keys() - named.keys():
             self.listeners.pop(gone).close()
-        for api_id, region in named.items():
-            if api_id in self.listeners:
-                self.listeners[api_id].api.stale()
-                continue
+        for host in named:
+            if host in self.listeners:
+                self.listeners[host].api.stale()
+            elif api := self._api(host):
+                port, self._port = self._port, 0
+                self.listeners[host] = Listener(api, port, self._record)
+
+    def _api(self, host: str) -> Api | None:
+        """The API behind a host: AWS's own name for it, or a domain name that is mapped to it."""
+        if own := _OWN_HOST.fullmatch(host):
+            api_id, region = own.groups()
             aws = self.aws if region == self.region else Aws(self.emulator.endpoint, region)
             rest = {api["id"] for api in aws.call("apigateway", "get_rest_apis", limit=500)["items"]}
-            kind = RestApi if api_id in rest else HttpApi
-            port, self._port = self._port, 0
-            self.listeners[api_id] = Listener(kind(aws, Functions(aws), api_id), port, self._record)
+            return (RestApi if api_id in rest else HttpApi)(aws, Functions(aws), api_id)
+        if host not in {each["domainName"] for each in self.aws.call("apigateway", "get_domain_names")["items"]}:
+            return None
+        mappings = self.aws.call("apigateway", "get_base_path_mappings", domainName=host)["items"]
+        return RestApi(self.aws, Functions(self.aws), mappings[0]["restApiId"], host) if mappings else None
 
     def _texts(self) -> list[str]:
         return [value for outputs in self._outputs.values() for value in outputs.values() if isinstance(value, str)]
 
     def _local(self, value: Any) -> Any:
-        found = _API_URL.match(value) if isinstance(value, str) else None
+        found = _URL.fullmatch(value) if isinstance(value, str) else None
         if found is None or found[1] not in self.listeners:
             return value
-        return self.listeners[found[1]].url + (found[3] or "")
+        return self.listeners[found[1]].url + (found[2] or "")
 
     def _serves(self, value: str) -> bool:
         return any(value.startswith(listener.url) for listener in self.listeners.values())

@@ -306,6 +306,50 @@ class TestRestRouting:
         assert served.send("GET", "/prod/b").status == 500, "the policy names another method"
 
 
+class TestDomains:
+    """What a custom domain name maps is served at a listener of its own; the stage's name is no part of its paths."""
+
+    @pytest.fixture
+    def domain(self, rest: Rest) -> str:
+        name = f"{rest.id}.example.com"
+        rest.client.create_domain_name(domainName=name, endpointConfiguration={"types": ["REGIONAL"]})
+        return name
+
+    @pytest.fixture
+    def at(self, aws: Aws, rest: Rest, domain: str) -> Iterator[Served]:
+        served = Served(RestApi(aws, Functions(aws), rest.id, domain))
+        yield served
+        served.listener.close()
+
+    def test_the_root_leads_to_the_mapped_stage(self, rest: Rest, domain: str, at: Served) -> None:
+        assert at.send("GET", "/items").json == {"message": "Forbidden"}, "nothing is mapped yet"
+        rest.client.create_base_path_mapping(domainName=domain, restApiId=rest.id, stage="prod")
+        at.api.stale()
+        event = at.send("GET", "/items/a%20b").json
+        assert (event["path"], event["requestContext"]["path"]) == ("/items/a%20b", "/items/a%20b")
+        assert (event["requestContext"]["stage"], event["pathParameters"]) == ("prod", {"ItemId": "a%20b"})
+        assert event["requestContext"]["domainName"] == domain
+        assert at.send("GET", "/prod/items").status == 403
+
+    def test_a_base_path_is_part_of_the_path_and_not_of_the_resource(self, rest: Rest, domain: str, at: Served) -> None:
+        rest.client.create_base_path_mapping(domainName=domain, restApiId=rest.id, stage="prod", basePath="v1")
+        event = at.send("GET", "/v1/items/a").json
+        assert (event["path"], event["resource"]) == ("/v1/items/a", "/items/{ItemId}")
+        assert at.send("GET", "/items/a").json == {"message": "Forbidden"}
+
+    def test_an_endpoint_that_is_switched_off_serves_nobody(
+        self, rest: Rest, domain: str, at: Served, serve: Any
+    ) -> None:
+        rest.client.create_base_path_mapping(domainName=domain, restApiId=rest.id, stage="prod")
+        own = serve(rest)
+        for off, status in (("true", 403), ("false", 200)):
+            operation = {"op": "replace", "path": "/disableExecuteApiEndpoint", "value": off}
+            rest.client.update_rest_api(restApiId=rest.id, patchOperations=[operation])
+            own.api.stale()
+            assert own.send("GET", "/prod/items/a").status == status
+            assert at.send("GET", "/items/a").status == 200
+
+
 class TestRestLimits:
     def test_a_burst_is_served_then_429_then_it_recovers(self, rest: Rest, serve: Any) -> None:
         rest.limit(2, 5)
@@ -451,9 +495,12 @@ class TestAuthorization:
         assert served.send("GET", "/prod/items", headers=header).status == 200
         assert served.send("GET", "/prod/items", headers={"x-api-key": "guess"}).status == 403
 
-    def test_user_pools_want_a_live_token(self, aws: Aws, echo: str, serve: Any) -> None:
+    def test_a_user_pool_wants_a_live_id_token_of_its_own(self, aws: Aws, echo: str, serve: Any) -> None:
         api = Rest(aws)
         arn = f"arn:aws:cognito-idp:us-east-1:{ACCOUNT_ID}:userpool/us-east-1_x"
+        mine = {"iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_x", "token_use": "id", "sub": "me"}
+        alive = {**mine, "exp": 1 << 33}
+        another = {"iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_another"}
         authorizer = api.client.create_authorizer(
             restApiId=api.id, name="pool", type="COGNITO_USER_POOLS", providerARNs=[arn],
             identitySource="method.request.header.Authorization",
@@ -466,10 +513,19 @@ class TestAuthorization:
             parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({"alg": "x"}, claims)]
             return {"Authorization": ".".join([*parts, "signature"]).replace("=", "")}
 
-        for headers in ({}, {"Authorization": "nonsense"}, token(sub="me", exp=1)):
+        for headers in (
+            {},
+            {"Authorization": "nonsense"},
+            {"Authorization": f"a.{base64.urlsafe_b64encode(b'[]').decode()}.c"},
+            token(**mine),
+            token(**mine, exp=1),
+            token(**mine, exp="tomorrow"),
+            token(**{**alive, **another}),
+            token(**{**alive, "token_use": "access"}),
+        ):
             answer = served.send("GET", "/prod/items", headers=headers)
             assert (answer.status, answer.json) == (401, {"message": "Unauthorized"})
-        event = served.send("GET", "/prod/items", headers=token(sub="me", exp=1 << 33)).json
+        event = served.send("GET", "/prod/items", headers=token(**alive)).json
         assert event["requestContext"]["authorizer"]["claims"]["sub"] == "me"
 
 

@@ -37,5 +37,15 @@ def test_a_signed_route_is_signed() -> None:
     assert "--aws-sigv4 aws:amz:us-west-2:execute-api --user test:test" in command
 
 
+def test_a_route_that_wants_a_key_gets_it() -> None:
+    (command,) = examples(BASE, [Route("GET", "/items", {}, needs_key=True)], "us-east-1", "the-key")
+    assert shlex.split(command)[3:] == ["-H", "x-api-key: the-key", f"{BASE}/items"]
+
+
+def test_a_route_of_a_user_pool_says_what_to_fill_in() -> None:
+    (command,) = examples(BASE, routes("GET /items", authorization="COGNITO_USER_POOLS"), "us-east-1")
+    assert "-H 'Authorization: <an ID token of the user pool>'" in command
+
+
 def test_greedy_and_deep_routes_are_left_out() -> None:
     assert examples(BASE, routes("GET /{proxy+}", "GET /a/{b}/{c}", "OPTIONS /a"), "us-east-1") == []
