@@ -134,6 +134,21 @@ def test_any_runtime_is_taken(aws: Aws, make_function: Make) -> None:
     assert changed["Runtime"] == "python2.7"
 
 
+@difference(
+    area="Lambda",
+    aws="reserves concurrency only while 100 executions are left for the account's other functions",
+    here="reserves what is asked for",
+    instead="a deploy on AWS fails with AWS's words, and changes nothing about the reservation",
+)
+def test_all_of_the_accounts_concurrency_can_be_reserved(aws: Aws, make_function: Make) -> None:
+    client = aws.client("lambda")
+    function = make_function("def handler(event, context): return 1")
+    client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=1000)
+    limits = client.get_account_settings()["AccountLimit"]
+    client.delete_function_concurrency(FunctionName=function)
+    assert limits["UnreservedConcurrentExecutions"] == 0
+
+
 # --- API Gateway: what its own data plane does, and why requests do not go through it
 
 
@@ -204,11 +219,12 @@ def test_usage_plans_are_not_filtered_by_key(aws: Aws) -> None:
 
 @difference(
     area="API Gateway",
-    aws="puts a web ACL, a custom domain name and access logs to work",
-    here="only stores them",
-    instead="the unit tests and the plan show their settings",
+    aws="writes access and execution logs, and refuses to until the account has a role for them",
+    here="writes none and asks for no role; the log groups are there",
+    instead="the session shows each request; the preflight of a deploy looks for the role",
 )
 def test_access_logs_are_not_written(aws: Aws, echo: str) -> None:
+    assert "cloudwatchRoleArn" not in aws.call("apigateway", "get_account")
     logs = aws.client("logs")
     group = f"/access/{uuid.uuid4().hex[:6]}"
     logs.create_log_group(logGroupName=group)
@@ -240,7 +256,50 @@ def test_a_firewalls_log_can_t_be_set_up(aws: Aws) -> None:
         aws.client("wafv2").put_logging_configuration(LoggingConfiguration=config)
 
 
-# --- CloudWatch, SNS, IAM, DynamoDB
+@difference(
+    area="API Gateway",
+    aws="asks the stage's web ACL about each request",
+    here="keeps the ACL and asks nobody",
+    instead="`tests/local/test_options.py` reads the rules back; the unit tests and the policies show what they are",
+)
+def test_a_web_acl_stops_nothing(emulator: Emulator, aws: Aws, echo: str) -> None:
+    api = Rest(aws)
+    api.method("GET", "/items", echo)
+    api.deploy()
+    name = f"acl-{api.id}"
+    seen = {"SampledRequestsEnabled": False, "CloudWatchMetricsEnabled": False, "MetricName": name}
+    blocking: dict[str, Any] = {
+        "Scope": "REGIONAL",
+        "DefaultAction": {"Block": {}},
+        "VisibilityConfig": seen,
+        "Rules": [],
+    }
+    acl = aws.call("wafv2", "create_web_acl", Name=name, **blocking)["Summary"]["ARN"]
+    stage = f"arn:aws:apigateway:us-east-1::/restapis/{api.id}/stages/prod"
+    aws.call("wafv2", "associate_web_acl", WebACLArn=acl, ResourceArn=stage)
+    assert asked(emulator, api, "/items")[0] == 200
+
+
+@difference(
+    area="API Gateway",
+    aws="serves a custom domain name over TLS, with a certificate that it has looked up",
+    here="takes any certificate",
+    instead="the local gateway serves the domain's mappings over plain HTTP, at the root of a port of its own",
+)
+def test_any_certificate_is_taken(aws: Aws) -> None:
+    certificate = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
+    name = f"{uuid.uuid4().hex[:6]}.example.com"
+    aws.call(
+        "apigateway",
+        "create_domain_name",
+        domainName=name,
+        regionalCertificateArn=certificate,
+        endpointConfiguration={"types": ["REGIONAL"]},
+    )
+    assert aws.call("apigateway", "get_domain_name", domainName=name)["regionalCertificateArn"] == certificate
+
+
+# --- CloudWatch, SNS, IAM, DynamoDB, KMS, X-Ray
 
 
 @difference(
@@ -426,6 +485,40 @@ def test_a_rule_forgets_its_prefix_list(aws: Aws) -> None:
     ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
     (found,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
     assert not [each for each in found["IpPermissionsEgress"] if each.get("PrefixListIds")]
+
+
+@difference(
+    area="KMS",
+    aws="uses a customer key for each read and write, and fails where the key is disabled or its policy says no",
+    here="keeps the key's ARN and uses no key",
+    instead="unit tests hold the key policy in [security-options.md](security-options.md) to what the services need",
+)
+def test_a_key_is_never_used(aws: Aws) -> None:
+    key = aws.call("kms", "create_key")["KeyMetadata"]
+    aws.call("kms", "disable_key", KeyId=key["KeyId"])
+    name = f"table-{uuid.uuid4().hex[:6]}"
+    aws.call(
+        "dynamodb",
+        "create_table",
+        TableName=name,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key["Arn"]},
+    )
+    aws.call("dynamodb", "put_item", TableName=name, Item={"k": {"S": "readable"}})
+    assert "Item" in aws.call("dynamodb", "get_item", TableName=name, Key={"k": {"S": "readable"}})
+
+
+@difference(
+    area="X-Ray",
+    aws="keeps traces of stages and functions that are traced",
+    here="has no X-Ray",
+    instead="`tests/local/test_options.py` reads back that tracing is on; the unit tests show the role's rights",
+)
+def test_there_are_no_traces(aws: Aws) -> None:
+    with pytest.raises(ClientError):
+        aws.client("xray").get_trace_summaries(StartTime=0, EndTime=time.time())
 
 
 def test_the_page_is_made_from_these_tests() -> None:
