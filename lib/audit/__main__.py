@@ -7,12 +7,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 import venv
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 from lib.audit.terraform import rendered
 from lib.contracts import ROOT, STACKS
 from lib.plan.recorder import record_projects
+from lib.program import Program
 
 PINS = ROOT / "constraints" / "audit.txt"
 AUDITED = sorted((ROOT / "constraints").glob("*.txt"))
@@ -40,26 +43,41 @@ KEPT = (
     "REQUESTS_CA_BUNDLE",
     "SSL_CERT_FILE",
 )
-# Checkov's own JSON reader crashes in this check on OPTIONS; CKV_AWS_59 asks the same of every method.
-BROKEN_CHECKS = ("CKV2_AWS_70",)
+# Checkov gives its checks no graph of the resources where it reads JSON, and this one asks for it at each preflight. Of
+# an API without a resource policy it has nothing to say even then; CKV_AWS_59 asks the same of every method.
+BROKEN_CHECKS = {"CKV2_AWS_70"}
 
-_KEY = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-_OPTIONS = {
-    "tap:kmsKeyArn": _KEY,
-    "tap:lambdaReservedConcurrency": "50",
+DIRECTORIES = [ROOT / contract.directory for contract in STACKS]
+# The options that are off in production's committed configuration too, and what turns each on.
+OPTIONS: Mapping[str, str] = {
     "tap:authorization": "AWS_IAM",
+    "tap:detailedMetrics": "true",
+    "tap:kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000",
+    "tap:lambdaReservedConcurrency": "50",
     "tap:waf": "true",
-}
-# What is planned: the environment, and the settings over its committed ones.
-CONFIGURATIONS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "dev": ("dev", {}),
-    "prod": ("prod", {}),
-    "options": ("prod", _OPTIONS),
 }
 
 
 class AuditError(Exception):
     """An audit could not be made; says why and what to run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A check that may fail: because the specification demands it or, where there is a `setting`, while that is off."""
+
+    reason: str
+    setting: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """One plan to scan: the environment, the settings over its committed ones, and the checks that fail, exactly."""
+
+    name: str
+    environment: str
+    config: Mapping[str, str]
+    fails: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,49 +89,81 @@ class Outcome:
     notes: Sequence[str]
 
 
-def expected(path: Path = EXPECTED) -> dict[str, dict[str, str]]:
-    """Return {configuration: {check: reason}} of what is accepted."""
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
-    found: dict[str, dict[str, str]] = {name: {} for name in CONFIGURATIONS}
-    for check, entry in document.items():
-        for configuration in entry["fails"]:
-            found[configuration][check] = entry["reason"]
+def expected(path: Path = EXPECTED) -> dict[str, Accepted]:
+    """Return {check: why it may fail}."""
+    found = {}
+    for check, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        match entry:
+            case {"demanded": str(reason), **rest} if not rest:
+                found[check] = Accepted(reason=reason)
+            case {"setting": str(setting), "reason": str(reason), **rest} if not rest:
+                found[check] = Accepted(reason=reason, setting=setting)
+            case _:
+                raise AuditError(f"{path.name}: {check} has to say `demanded` alone, or `setting` and `reason`")
     return found
 
 
-def compare(configuration: str, failed: Mapping[str, str], accepted: Mapping[str, str]) -> list[str]:
-    """Return what differs between the checks that failed ({id: words}) and those that are accepted."""
-    new = [f"{configuration}: {check} is new: {words}" for check, words in failed.items() if check not in accepted]
-    gone = [
-        f"{configuration}: {check} does not fail any more: take {configuration} out of its `fails` in {EXPECTED.name}"
-        for check in accepted
-        if check not in failed
+def configurations(accepted: Mapping[str, Accepted]) -> list[Configuration]:
+    """Return what to scan: each environment, production with every option, and each setting turned on alone."""
+    settings = sorted({entry.setting for entry in accepted.values() if entry.setting})
+    committed = {key: value for key, value in Program(DIRECTORIES[0]).config("prod").items() if key in settings}
+    if unknown := [key for key in settings if (key in committed) == (key in OPTIONS)]:
+        raise AuditError(f"{', '.join(unknown)} must be on in production's configuration or an option of the audit")
+
+    def planned(name: str, environment: str, config: Mapping[str, str]) -> Configuration:
+        on = {*config, *(committed if environment == "prod" else ())}
+        fails = frozenset(check for check, entry in accepted.items() if entry.setting not in on)
+        return Configuration(name=name, environment=environment, config=config, fails=fails)
+
+    return [
+        planned("dev", "dev", {}),
+        planned("prod", "prod", {}),
+        planned("prod with every option", "prod", OPTIONS),
+        *(planned(f"dev with {key}", "dev", {key: value}) for key, value in committed.items()),
+        *(planned(f"prod with {key}", "prod", {key: value}) for key, value in OPTIONS.items()),
     ]
-    return [*new, *gone]
+
+
+def compare(configuration: Configuration, failed: Mapping[str, str]) -> list[str]:
+    """Return what differs between the checks that failed ({id: words}) and those that should."""
+    new = [f"{check} fails, and should not: {failed[check]}" for check in sorted(failed.keys() - configuration.fails)]
+    gone = [f"{check} should fail, and does not" for check in sorted(configuration.fails - failed.keys())]
+    return [f"{configuration.name}: {problem}; see {EXPECTED.name}" for problem in [*new, *gone]]
 
 
 def checkov() -> Outcome:
     """Scan what each configuration plans."""
-    directories = [ROOT / contract.directory for contract in STACKS]
-    accepted = expected()
-    problems, notes = [], []
-    for name, (environment, config) in CONFIGURATIONS.items():
-        with tempfile.TemporaryDirectory(prefix="tap-audit-") as directory:
-            plan = rendered(record_projects(directories, environment, config))
-            Path(directory, "plan.tf.json").write_text(json.dumps(plan), encoding="utf-8")
-            command = ["checkov", "--directory", directory, "--framework", "terraform_json", "--skip-download"]
-            done = tool(*command, "--skip-check", ",".join(BROKEN_CHECKS), "--output", "json", "--compact", "--quiet")
-        try:
-            report = json.loads(done.stdout)
-            failures, passed = report["results"]["failed_checks"], report["summary"]["passed"]
-        except (ValueError, KeyError, TypeError):
-            raise AuditError(f"Checkov gave no report for {name}: {(done.stderr or done.stdout)[-500:]}") from None
-        if report["summary"]["parsing_errors"] or "Failed to run check" in done.stderr:
-            raise AuditError(f"Checkov could not read {name} whole: {done.stderr[-500:]}")
-        failed = {item["check_id"]: f"{item['check_name']} ({item['resource']})" for item in failures}
-        problems += compare(name, failed, accepted[name])
-        notes.append(f"{name}: {passed} passed, {len(failures)} failed as accepted by {len(accepted[name])} reasons")
-    return Outcome(name="checkov", problems=problems, notes=notes)
+    scanned = configurations(expected())
+    plans = [rendered(record_projects(DIRECTORIES, each.environment, each.config)) for each in scanned]
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = list(pool.map(scan, (each.name for each in scanned), plans))
+    return Outcome(
+        name="checkov",
+        problems=[line for each, (failed, _) in zip(scanned, results, strict=True) for line in compare(each, failed)],
+        notes=[
+            f"{each.name}: {passed} passed; failing: {len(failed)} checks"
+            for each, (failed, passed) in zip(scanned, results, strict=True)
+        ],
+    )
+
+
+def scan(name: str, plan: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+    """Return the checks that fail on a plan, {id: words}, and how often one passed."""
+    with tempfile.TemporaryDirectory(prefix="tap-audit-") as directory:
+        Path(directory, "plan.tf.json").write_text(json.dumps(plan), encoding="utf-8")
+        command = ["checkov", "--directory", directory, "--framework", "terraform_json", "--skip-download"]
+        done = tool(*command, "--output", "json", "--compact", "--quiet")
+    try:
+        report = json.loads(done.stdout)
+        failures, passed = report["results"]["failed_checks"], report["summary"]["passed"]
+    except (ValueError, KeyError, TypeError):
+        raise AuditError(f"Checkov gave no report for {name}: {(done.stderr or done.stdout)[-500:]}") from None
+    crashed = set(re.findall(r"Failed to run check (\S+)", done.stderr))
+    if report["summary"]["parsing_errors"]:
+        raise AuditError(f"Checkov could not read {name} whole: {done.stderr[-500:]}")
+    if crashed != BROKEN_CHECKS:
+        raise AuditError(f"Checkov crashed on {name} in {crashed or 'no check'}, expected {BROKEN_CHECKS}")
+    return {item["check_id"]: f"{item['check_name']} ({item['resource']})" for item in failures}, passed
 
 
 def dependencies() -> Outcome:

@@ -14,12 +14,7 @@ from lib.plan.recorder import Recorded, Recording
 
 # Where Terraform's provider calls it otherwise than Pulumi's, which is made from it.
 _TYPES = {"apigateway": "api_gateway", "lambda_": "lambda", "sfn": "sfn", "ec2": "", "vpc": "vpc"}
-_IRREGULAR = {
-    "aws:apigateway/response:Response": "aws_api_gateway_gateway_response",
-    "aws:apigateway/basePathMapping:BasePathMapping": "aws_api_gateway_base_path_mapping",
-    "aws:wafv2/webAcl:WebAcl": "aws_wafv2_web_acl",
-    "aws:wafv2/webAclAssociation:WebAclAssociation": "aws_wafv2_web_acl_association",
-}
+_IRREGULAR = {"aws:apigateway/response:Response": "aws_api_gateway_gateway_response"}
 _NAMES = {
     "aws_lambda_function": {"name": "function_name", "role": "role"},
     "aws_lambda_permission": {"function": "function_name"},
@@ -28,7 +23,15 @@ _NAMES = {
     "aws_api_gateway_usage_plan_key": {"usagePlanId": "usage_plan_id"},
 }
 _GATEWAY_NAMES = {"restApi": "rest_api_id", "deployment": "deployment_id"}
-_BLOCKS = {"attributes": "attribute", "globalSecondaryIndexes": "global_secondary_index", "rules": "rule"}
+# Terraform repeats a block, in the singular, where Pulumi has a list.
+_BLOCKS = {
+    "attributes": "attribute",
+    "conditions": "condition",
+    "filters": "filter",
+    "globalSecondaryIndexes": "global_secondary_index",
+    "ruleActionOverrides": "rule_action_override",
+    "rules": "rule",
+}
 _SYMBOL = re.compile(r"\$\{(\w+)\.([^${}]+)\.(\w+)\}")
 
 
