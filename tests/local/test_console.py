@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 
 from lib.local.console import Console
 from lib.local.session import Session
+from tests import needs
 from tests.local.deployed import Deployed
 
 # The page is the same whatever is deployed; once is enough.
@@ -87,18 +86,13 @@ class TestTheServer:
         assert ask(console, "GET", f"/requests?after={newest['number'] - 1}")[1][0]["number"] == newest["number"]
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        assert "CI" not in os.environ, "CI must run the browser's tests: install chromium"
-        pytest.skip("there is no chromium: apt-get install chromium")
+    chromium = needs.program("chromium", "chromium-browser", "google-chrome", package="chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running
         running.close()
 

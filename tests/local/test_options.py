@@ -28,6 +28,7 @@ from lib.local.gateway import Functions, Listener
 from lib.local.rest_api import RestApi
 from lib.local.session import Session, programs
 from lib.local.types.core import Aws
+from tests import needs
 from tests.local.deployed import Answer, Deployed
 
 pytestmark = pytest.mark.local
@@ -304,6 +305,7 @@ def test_a_session_serves_a_domain_at_its_root() -> None:
         item = {"ItemId": deployed.new_id()}
         answer = deployed.send("POST", "/items", item, {"x-api-key": session.api_key})
         assert answer.headers["location"].startswith(f"/items/{item['ItemId']}/"), "the client's URL has no stage"
+        needs.program("curl", package="curl")
         for command in _examples(session):
             done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)
             assert done.stdout.startswith("HTTP/1.1 2"), f"does not work as printed: {command}\n{done.stdout}"

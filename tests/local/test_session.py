@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from lib.program import ROOT
+from tests import needs
 from tests.local.sessions import LocalSession, copied_repository
 
 pytestmark = pytest.mark.local
@@ -272,9 +272,9 @@ class TestNoOtherAws:
         """In a network of its own every address leads back to this machine, where a trap waits for any connection."""
         trap = ROOT / "tests" / "local" / "trap.py"
         inside = f'ip link set lo up && ip route add local default dev lo && exec {sys.executable} {trap} "$@"'
-        isolated = ["unshare", "-rn", "sh", "-c", inside, "trap"]
-        if shutil.which("unshare") is None or shutil.which("ip") is None:
-            pytest.skip("unshare and ip are needed to isolate a network")
+        isolated = [needs.program("unshare", package="util-linux"), "-rn", "sh", "-c", inside, "trap"]
+        needs.program("ip", package="iproute2")
+        needs.program("curl", package="curl")
         if subprocess.run([*isolated, "true"], capture_output=True, check=False).returncode:
             pytest.skip("this machine does not let its users make a network of their own")
         real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_REGION": "eu-west-1"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import importlib.util
 import json
 import urllib.parse
 from pathlib import Path
@@ -13,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-schemathesis = pytest.importorskip("schemathesis", reason="the tools' Python has it, the Lambda's do not")
-openapi = pytest.importorskip("lib.openapi", reason="a tool, for the tools' Python", exc_type=ImportError)
+if importlib.util.find_spec("pulumi") is None:
+    pytest.skip("a tool's tests, and only the Lambda's packages are here", allow_module_level=True)
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from openapi_spec_validator import validate  # noqa: E402
-from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from openapi_spec_validator import validate
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from lib import handler  # noqa: E402
-from lib.handler.problem import CODES  # noqa: E402
-from lib.routes import ITEMS, methods_by_path  # noqa: E402
-from tests.unit.handler.client import Client, http_event, rest_event  # noqa: E402
+from lib import handler, openapi
+from lib.handler.problem import CODES
+from lib.routes import ITEMS, methods_by_path
+from tests.unit.handler.client import Client, http_event, rest_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
