@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
+from typing import Any
 
 _BACKUP_SECONDS = 600.0
 
@@ -65,10 +67,39 @@ def back_up_table(table: str, name: str, region: str) -> bool:
     return True
 
 
-def read_objects(bucket: str, prefix: str, region: str | None) -> Iterator[str]:
-    """The text of every object below a prefix."""
+def read_objects(bucket: str, prefix: str, parameters: Mapping[str, str]) -> Iterator[str]:
+    """The text of every object below a prefix; `parameters` are those of the engine's own URL of the bucket."""
     with _asking() as boto3:
-        client = boto3.client("s3", region_name=region)
+        client = _bucket_client(boto3, parameters)
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
-                yield client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
+                try:
+                    yield client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read().decode()
+                except client.exceptions.NoSuchKey:  # removed meanwhile
+                    continue
+
+
+def _bucket_client(boto3: ModuleType, parameters: Mapping[str, str]) -> Any:
+    """A client that reaches a bucket as the engine does, which may be another store than AWS's."""
+    from botocore.config import Config  # noqa: PLC0415 - as slow as boto3
+
+    def is_on(*names: str) -> bool:
+        return any(parameters.get(name, "").lower() in {"1", "t", "true"} for name in names)
+
+    # The engine takes the region from either variable, boto3 from AWS_DEFAULT_REGION alone.
+    region = parameters.get("region") or os.environ.get("AWS_REGION")
+    session = boto3.Session(region_name=region, profile_name=parameters.get("profile"))
+    endpoint = parameters.get("endpoint")
+    if endpoint:
+        scheme, _, address = endpoint.rpartition("://")
+        endpoint = f"{'http' if is_on('disable_https', 'disableSSL') else scheme or 'https'}://{address}"
+    keys = {}
+    if role := parameters.get("role"):
+        given = session.client("sts").assume_role(RoleArn=role, RoleSessionName="tap-deploy")["Credentials"]
+        keys = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+    config = Config(s3={"addressing_style": "path" if is_on("use_path_style", "s3ForcePathStyle") else "auto"})
+    return session.client("s3", endpoint_url=endpoint, config=config, **keys)

@@ -231,7 +231,7 @@ def clean(text: str) -> str:
 # What tells one failure from another where the CLI has no exit code for it.
 _SAYINGS: tuple[tuple[str, Exit], ...] = (
     (r"is currently locked by", Exit.LOCKED),
-    (r"another update is currently in progress", Exit.LOCKED),
+    (r"Another update is currently in progress", Exit.LOCKED),
     (r"incorrect passphrase|passphrase must be set|failed to decrypt", Exit.AUTH),
     (r"needs `\w+` of \S+[\s\S]*nothing; it is not deployed", Exit.UPSTREAM),
     (r"unknown stack \"", Exit.UPSTREAM),

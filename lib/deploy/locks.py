@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lib.deploy.aws import read_objects
 
@@ -63,7 +63,7 @@ def locks(backend: str, stack: str) -> list[Lock] | None:
         found = _files(Path(unquote(where.netloc + where.path)).expanduser(), stack)
     elif where.scheme == "s3":
         prefix = "/".join(filter(None, [where.path.strip("/"), ".pulumi", "locks", stack])) + "/"
-        found = read_objects(where.netloc, prefix, parse_qs(where.query).get("region", [None])[0])
+        found = read_objects(where.netloc, prefix, dict(parse_qsl(where.query)))
     else:
         return None
     return sorted((_parse(text) for text in found), key=lambda lock: lock.since)

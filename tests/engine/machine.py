@@ -221,6 +221,13 @@ def children(pid: int) -> list[int]:
     return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
 
 
+def dead_pid() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
 def get(url: str) -> tuple[int, dict[str, Any]]:
     """GET a JSON document."""
     with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - a URL of this machine

@@ -14,7 +14,7 @@ import pytest
 
 from lib.local.emulator import Emulator
 from tests.engine.gate import Gate
-from tests.engine.machine import Checkout, children, finish, first_event, until
+from tests.engine.machine import Checkout, children, dead_pid, finish, first_event, until
 
 pytestmark = pytest.mark.engine
 
@@ -81,13 +81,6 @@ def lock(checkout: Checkout, project: str, *, pid: int, host: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     content = {"pid": pid, "username": "ann", "hostname": host, "timestamp": datetime.now(UTC).isoformat()}
     (directory / "0b1c.json").write_text(json.dumps(content))
-
-
-def dead_pid() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
 
 
 def test_a_failure_in_the_middle_stops_what_is_downstream_and_can_be_continued(checkout: Checkout, gate: Gate) -> None:

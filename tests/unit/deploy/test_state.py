@@ -8,10 +8,14 @@ import socket
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
+import boto3
 import pytest
 
+from lib.deploy import aws
 from lib.deploy.locks import locks
 from lib.deploy.state import SECRET, State, masked, short
 
@@ -146,3 +150,51 @@ def test_a_process_that_nobody_waited_for_does_not_hold_a_lock(backend: Path) ->
 
 def test_where_locks_cannot_be_looked_at_nothing_is_claimed() -> None:
     assert locks("https://api.pulumi.com", "organization/tap-data/dev") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "endpoint", "style"),
+    [
+        ("region=eu-west-1", "https://s3.eu-west-1.amazonaws.com", "auto"),
+        ("endpoint=minio.local:9000&s3ForcePathStyle=true&region=eu-west-1", "https://minio.local:9000", "path"),
+        ("endpoint=127.0.0.1:9000&disableSSL=true&use_path_style=1&region=eu-west-1", "http://127.0.0.1:9000", "path"),
+        ("endpoint=https://minio.local&disable_https=true&region=eu-west-1", "http://minio.local", "auto"),
+        ("profile=states", "https://s3.eu-west-1.amazonaws.com", "auto"),
+        ("awssdk=v2&ssetype=AES256", "https://s3.eu-west-1.amazonaws.com", "auto"),
+    ],
+)
+def test_a_bucket_is_reached_as_the_engine_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str, endpoint: str, style: str
+) -> None:
+    (tmp_path / "config").write_text("[profile states]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    if "profile" in query:
+        monkeypatch.delenv("AWS_REGION", raising=False)
+    else:
+        monkeypatch.setenv("AWS_REGION", "us-west-2" if "region" in query else "eu-west-1")
+    client = aws._bucket_client(boto3, dict(parse_qsl(query)))
+    assert client.meta.endpoint_url == endpoint
+    assert client.meta.region_name == "eu-west-1"
+    assert client.meta.config.s3["addressing_style"] == style
+
+
+def test_a_bucket_that_only_a_role_may_read_is_read_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"AccessKeyId": "id", "SecretAccessKey": "key", "SessionToken": "token"}
+    asked: list[dict[str, str]] = []
+
+    def assume_role(**request: str) -> dict[str, Any]:
+        asked.append(request)
+        return {"Credentials": keys}
+
+    def client(_session: boto3.Session, service: str, **given: Any) -> Any:
+        return SimpleNamespace(assume_role=assume_role) if service == "sts" else given
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    role = "arn:aws:iam::123456789012:role/states"
+    given = aws._bucket_client(boto3, {"role": role, "region": "eu-west-1"})
+    assert asked == [{"RoleArn": role, "RoleSessionName": "tap-deploy"}]
+    assert [given[f"aws_{name}"] for name in ("access_key_id", "secret_access_key", "session_token")] == [
+        *keys.values()
+    ]
