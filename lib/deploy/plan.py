@@ -68,6 +68,11 @@ def failed(session: Session) -> bool:
     return any(not result.good for result in session.results.values())
 
 
+def protected(session: Session) -> bool:
+    """Whether a preview failed because the engine may not delete what it would have to."""
+    return any(result.exit == Exit.DESTRUCTIVE for result in session.results.values())
+
+
 def affected(session: Session, plans: Plans, around: Surroundings) -> tuple[Target, ...]:
     """The targets whose plan changes something, or that were made with other values than their upstream has now."""
     known = {target.name: target for target in all_targets()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ class Change:
     keys: list[str]
     name: str | None
     protected: bool
+    """By the engine or by AWS: deleting it would fail, or must not even be tried."""
 
 
 @dataclass
@@ -62,8 +63,9 @@ class Progress:
         """The plan of a destroy, which the state alone tells."""
         plan = cls(stack, "preview", lambda _event: None)
         for resource in reversed(state.owned):
-            name = physical_name(resource["type"], resource.get("inputs") or {})
-            protected = bool(resource.get("protect"))
+            inputs = resource.get("inputs") or {}
+            name = physical_name(resource["type"], inputs)
+            protected = _protected(resource.get("protect"), inputs)
             plan.steps.append(Change("delete", resource["urn"], resource["type"], [], name, protected))
         plan.changes["delete"] = len(plan.steps)
         return plan
@@ -104,7 +106,7 @@ class Progress:
         state = meta.new if meta.op in {"create", "create-replacement"} else meta.old or meta.new
         inputs = (state.inputs if state else None) or {}
         keys = list(meta.keys or meta.diffs or [])
-        protected = bool(meta.old and meta.old.protect)
+        protected = bool(meta.old) and _protected(meta.old.protect, meta.old.inputs or {})
         self.steps.append(Change(meta.op.value, meta.urn, meta.type, keys, physical_name(meta.type, inputs), protected))
         self.in_flight[meta.urn] = str(meta.op.value)
         if self.phase == "preview" and meta.op in _COUNTED:
@@ -129,7 +131,7 @@ class Progress:
 
     def _differs(self, meta: Any) -> None:
         """A refresh found something that is not as the state says."""
-        keys = [key for key in meta.diffs or [] if not _same_json(meta, key)]
+        keys = list(meta.diffs or [])
         if meta.op == "delete":
             self.drift.append(f"{short(meta.urn)} is gone")
         elif keys:
@@ -177,8 +179,18 @@ class Progress:
 
     @property
     def lost_tables(self) -> list[Change]:
-        """Steps that would delete a table's data."""
-        return [step for step in self.steps if step.type == TABLE and step.operation in {"delete", "replace"}]
+        """Steps that would delete a table's data, one for each table.
+
+        The deletion that belongs to a replacement comes as a step of its own. Where it comes alone, the replacement
+        broke off earlier, and the old table, which may have been written to ever since, would go now.
+        """
+        tables: dict[tuple[str, str | None], Change] = {}
+        for step in self.steps:
+            if step.type == TABLE and step.operation in {"delete", "replace", "delete-replaced"}:
+                kept = tables.setdefault((step.urn, step.name), step)
+                if kept.operation == "delete-replaced":
+                    tables[step.urn, step.name] = step
+        return list(tables.values())
 
     @property
     def first_error(self) -> str | None:
@@ -190,13 +202,8 @@ class Progress:
         return f"{name}: {text}" if name else text
 
 
-def _same_json(meta: Any, key: str) -> bool:
-    """Whether both values are the same document in another spelling: AWS gives policies back as it likes."""
-    try:
-        before, after = (json.loads((state.inputs or {})[key]) for state in (meta.old, meta.new))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    return bool(before == after)
+def _protected(protect: Any, inputs: Mapping[str, Any]) -> bool:
+    return bool(protect or inputs.get("deletionProtectionEnabled"))
 
 
 def _is_resource(meta: Any) -> bool:

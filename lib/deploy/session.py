@@ -18,7 +18,7 @@ from lib.deploy.preflight import Preflight, Surroundings
 from lib.deploy.progress import Progress
 from lib.deploy.run import Interrupts, Result, exit_of, work_through
 from lib.deploy.state import STACK, short
-from lib.deploy.targets import Target, levels
+from lib.deploy.targets import Target, downstream, levels
 from lib.deploy.views import View, counts
 
 DEPLOYS = ROOT / ".tap" / "deploys"
@@ -243,10 +243,15 @@ class Session:
 
     def command(self, start: Target | None = None) -> str:
         """The command that repeats this run, from a stack on where it can."""
-        if self.verb.endswith("_all"):
-            rest = f" --from {start.name}" if start and self.verb == "deploy_all" and start.upstream else ""
-            return f"nox -s {self.verb} -- --env {self.env}{rest}"
-        return f"nox -s {self.verb} -- {' '.join(target.name for target in self.targets)} --env {self.env}"
+        names = [target.name for target in self.targets]
+        if self.verb in {"deploy", "preview", "destroy", "refresh", "unlock"}:
+            return f"nox -s {self.verb} -- {' '.join(names)} --env {self.env}"
+        if names and set(names) == {names[0]} | downstream(names[0]):
+            begin = start if start and self.verb == "deploy_all" else self.targets[0]
+            rest = f" --from {begin.name}" if begin.upstream else ""
+        else:
+            rest = "".join(f" --only {name}" for name in names)
+        return f"nox -s {self.verb} -- --env {self.env}{rest}"
 
     def _interrupted(self, number: int) -> None:
         if number == 1:

@@ -23,7 +23,7 @@ def deploy(session: Session) -> Exit:
     plans = plan.preview(session, preflight)
     around = session.passed(preflight)
     lost = plan.lost_tables(session, plans)
-    if plan.failed(session) and not lost:  # a protected table makes its preview fail: that is said by name
+    if plan.failed(session) and not (lost and plan.protected(session)):
         return session.end()
     session.refuse([*lost, *plan.taken_names(session, plans, around)])
     targets = plan.affected(session, plans, around) if session.options.affected else session.targets

@@ -1,4 +1,4 @@
-"""The four systems on the real engine, each by itself: up, a preview without changes, destroy with nothing left."""
+"""The four systems on the real engine, each by itself: up, refreshed without changes, destroyed with nothing left."""
 
 from __future__ import annotations
 
@@ -67,6 +67,8 @@ def test_up_then_no_change_then_destroyed_with_nothing_left(checkout: Checkout, 
         assert up.outputs.keys() == planned.exports.keys()
         resources = [r for r in checkout.state(f"systems/{name}")["resources"] if r["type"].startswith("aws:")]
         assert sorted(r["urn"] for r in resources) == sorted(r.urn for r in planned.real), "the plan tells the truth"
+        refreshed = checkout.run("refresh", name, "--yes")
+        assert (refreshed.code, refreshed.changes) == (0, {name: {}}), refreshed
         again = checkout.pulumi(
             f"systems/{name}", "preview", "--stack", ENVIRONMENT, "--refresh=false", "--expect-no-changes"
         )

@@ -51,12 +51,24 @@ def test_bad_input_is_said_in_one_sentence(arguments: list[str], code: int, word
     assert done.returncode == code
 
 
-@pytest.mark.parametrize("verb", ["deploy_all", "destroy_all", "refresh_all"])
-def test_nothing_is_changed_without_a_terminal_or_yes(verb: str) -> None:
-    done = deploy(verb)
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        ("deploy_all", "deploy_all -- --env dev"),
+        ("destroy_all --env e", "destroy_all -- --env e"),
+        ("refresh_all --only api --only data", "refresh_all -- --env dev --only data --only api"),
+        ("deploy_all --only compute", "deploy_all -- --env dev --only compute"),
+        ("deploy_all --from compute", "deploy_all -- --env dev --from compute"),
+        ("deploy api compute", "deploy -- compute api --env dev"),
+    ],
+)
+def test_nothing_is_changed_without_a_terminal_or_yes_and_the_command_to_repeat_is_as_narrow(
+    arguments: str, again: str
+) -> None:
+    done = deploy(*arguments.split())
     assert done.returncode == 2
     assert "there is no terminal to ask on; nothing was changed" in done.stdout
-    assert f"nox -s {verb} -- --env dev --yes" in done.stdout
+    assert f"nox -s {again} --yes\n" in done.stdout
 
 
 @pytest.mark.parametrize("verb", ["deploy_all", "preview_all", "outputs", "drift"])

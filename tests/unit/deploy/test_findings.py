@@ -24,6 +24,7 @@ from lib.deploy.targets import Target, the_stacks
     ("said", "code"),
     [
         ("the stack is currently locked by 1 lock(s). Either wait for", Exit.LOCKED),
+        ("[409] Conflict: Another update is currently in progress.\nTo learn more about", Exit.LOCKED),
         ("get stack secrets manager: incorrect passphrase", Exit.AUTH),
         ("passphrase must be set with PULUMI_CONFIG_PASSPHRASE or", Exit.AUTH),
         ('Preview failed: unknown stack "organization/tap-data/dev"', Exit.UPSTREAM),
@@ -84,6 +85,32 @@ def test_a_replacement_counts_once_and_is_a_loss_of_the_table() -> None:
     assert (lost.name, lost.keys) == ("dev-items-table", ["hashKey"])
 
 
+def test_a_deletion_that_an_earlier_replacement_has_left_is_a_loss_of_its_own() -> None:
+    left = step("resourcePreEvent", "delete-replaced", old={"name": "dev-items-old"})
+    again = step("resourcePreEvent", "replace", old={"name": "dev-items-table"}, keys=["name"])
+    own = step("resourcePreEvent", "delete-replaced", old={"name": "dev-items-table"})
+    progress, _ = follow("preview", [left, again, own])
+    assert [(lost.operation, lost.name) for lost in progress.lost_tables] == [
+        ("delete-replaced", "dev-items-old"),
+        ("replace", "dev-items-table"),
+    ]
+    progress, _ = follow("preview", [own, again, left])
+    assert {(lost.operation, lost.name) for lost in progress.lost_tables} == {
+        ("delete-replaced", "dev-items-old"),
+        ("replace", "dev-items-table"),
+    }, "whichever comes first: an old table goes before the new one where both have one name"
+
+
+@pytest.mark.parametrize(("protection", "protected"), [(True, True), (False, False)])
+def test_a_table_that_aws_protects_is_protected(protection: bool, protected: bool) -> None:
+    inputs = {"name": "dev-items-table", "deletionProtectionEnabled": protection}
+    progress, _ = follow("preview", [step("resourcePreEvent", "replace", old=inputs)])
+    assert [lost.protected for lost in progress.lost_tables] == [protected], "its deletion would fail half way"
+    resource = {"urn": "u::t", "type": TABLE, "custom": True, "inputs": inputs}
+    destroyed = Progress.of_destroy("data", State({"deployment": {"resources": [resource]}}))
+    assert [lost.protected for lost in destroyed.lost_tables] == [protected]
+
+
 def test_unchanged_resources_are_not_told_but_their_protection_is_noticed() -> None:
     same = step("resourcePreEvent", "same", old={"name": "dev-items-table"})
     progress, told = follow("preview", [same])
@@ -115,20 +142,9 @@ def test_what_was_under_way_is_known_until_it_ends() -> None:
     assert [event.as_json()["status"] for event in told] == ["started", "done"]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "drift"),
-    [
-        ({"policy": '{"a": 1, "b": 2}'}, {"policy": '{"b":2,"a":1}'}, []),
-        ({"policy": '{"a": 1}'}, {"policy": '{"a": 2}'}, ["dynamodb/table:Table items-table has another policy"]),
-    ],
-)
-def test_drift_is_not_a_document_in_another_spelling(
-    before: dict[str, str], after: dict[str, str], drift: list[str]
-) -> None:
-    event = step("resOutputsEvent", "update", old=before, diffs=["policy"])
-    event.res_outputs_event.metadata.new.inputs = after  # type: ignore[union-attr]  # it is one
-    progress, _ = follow("refresh", [event])
-    assert progress.drift == drift
+def test_drift_names_the_resource_and_what_is_other_there() -> None:
+    progress, _ = follow("refresh", [step("resOutputsEvent", "update", old={"name": "x"}, diffs=["ttl", "tags"])])
+    assert progress.drift == ["dynamodb/table:Table items-table has another ttl, tags"]
 
 
 def test_a_resource_that_is_gone_is_drift() -> None:
