@@ -57,6 +57,7 @@ class Progress:
     policy_violations: list[str] = field(default_factory=list)
     in_flight: dict[str, str] = field(default_factory=dict)
     drift: list[str] = field(default_factory=list)
+    _counted: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_destroy(cls, stack: str, state: State) -> Progress:
@@ -109,8 +110,8 @@ class Progress:
         protected = bool(meta.old) and _protected(meta.old.protect, meta.old.inputs or {})
         self.steps.append(Change(meta.op.value, meta.urn, meta.type, keys, physical_name(meta.type, inputs), protected))
         self.in_flight[meta.urn] = str(meta.op.value)
-        if self.phase == "preview" and meta.op in _COUNTED:
-            self.changes[_COUNTED[meta.op]] += 1
+        if self.phase == "preview":
+            self._count(meta)
         self._tell(meta, "started")
 
     def _ended(self, meta: Any) -> None:
@@ -123,11 +124,21 @@ class Progress:
             return
         if self.phase == "refresh":
             self._differs(meta)
-        elif self.phase != "preview" and meta.op in _COUNTED:
-            self.changes[_COUNTED[meta.op]] += 1
-            self._tell(meta, "done")
         else:
+            if self.phase != "preview":
+                self._count(meta)
             self._tell(meta, "done")
+
+    def _count(self, meta: Any) -> None:
+        """Count a step. What goes for a replacement is part of that; where it goes alone, it is deleted."""
+        operation = "delete" if meta.op == "delete-replaced" else _COUNTED.get(meta.op)
+        before = self._counted.get(meta.urn)
+        if operation is None or (meta.op == "delete-replaced" and before == "replace"):
+            return
+        if operation == "replace" and before == "delete":
+            self.changes -= Counter(delete=1)
+        self._counted[meta.urn] = operation
+        self.changes[operation] += 1
 
     def _differs(self, meta: Any) -> None:
         """A refresh found something that is not as the state says."""

@@ -136,6 +136,7 @@ def test_a_renamed_table_whose_deletion_broke_off_is_not_deleted_later_unless_it
     assert f"delete the table {TABLE} with all its items" in run.found
     run = edited.run("deploy", "data", *ALLOWED)
     assert run.code == 0, run
+    assert (run.changes, run.summary["changed"]) == ({"data": {"delete": 1}}, True)
     assert tables(edited) == [RENAMED]
     assert len(backups(edited)) == 3, "what was written since the first backup is in another one"
     assert run.summary["redeploy"] == ["compute"], "the function still has the old name"

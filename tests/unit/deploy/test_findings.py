@@ -101,6 +101,24 @@ def test_a_deletion_that_an_earlier_replacement_has_left_is_a_loss_of_its_own() 
     }, "whichever comes first: an old table goes before the new one where both have one name"
 
 
+@pytest.mark.parametrize(
+    ("operations", "changes"),
+    [
+        (["create-replacement", "replace", "delete-replaced"], {"replace": 1}),
+        (["delete-replaced", "replace", "create-replacement"], {"replace": 1}),
+        (["delete-replaced"], {"delete": 1}),
+        (["create-replacement"], {}),
+    ],
+    ids=["the new one first", "the old one first", "a leftover, or broken off after the deletion", "broken off before"],
+)
+def test_what_is_deleted_is_never_called_no_change(operations: list[str], changes: dict[str, int]) -> None:
+    old = {"name": "dev-items-table"}
+    progress, _ = follow("preview", [step("resourcePreEvent", operation, old=old) for operation in operations])
+    assert dict(progress.changes) == changes
+    progress, _ = follow("update", [step("resOutputsEvent", operation, old=old) for operation in operations])
+    assert dict(progress.changes) == changes
+
+
 @pytest.mark.parametrize(("protection", "protected"), [(True, True), (False, False)])
 def test_a_table_that_aws_protects_is_protected(protection: bool, protected: bool) -> None:
     inputs = {"name": "dev-items-table", "deletionProtectionEnabled": protection}
