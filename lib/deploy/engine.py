@@ -30,6 +30,8 @@ OnEvent = Callable[[EngineEvent], None]
 _CLI = ("pulumi", "--non-interactive", "--color", "never")
 _POLL = 0.02
 _MARKUP = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
+# Where a plugin came from; what the client of an S3 backend thinks of its store.
+_REMARK = re.compile(r"from \$PATH at|^SDK \S+ \S+ WARN ")
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,9 @@ def _follow(path: Path, process: subprocess.Popen[bytes]) -> Iterator[EngineEven
 
 
 def clean(text: str) -> str:
-    """What the engine said, without colours and without its remark on where a plugin came from."""
+    """What the engine said, without colours and without the remarks that accompany all it says."""
     lines = _MARKUP.sub("", text).splitlines()
-    kept = [line.rstrip() for line in lines if "from $PATH at" not in line]
+    kept = [line.rstrip() for line in lines if not _REMARK.search(line)]
     return "\n".join(kept).strip().removeprefix("error: ")
 
 

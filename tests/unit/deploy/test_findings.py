@@ -41,7 +41,10 @@ def test_what_the_engine_says_becomes_a_code(said: str, code: Exit | None) -> No
 
 
 def test_the_engines_words_are_shown_without_its_markup() -> None:
-    text = "\x1b[31merror: \x1b[0m<{%reset%}>no<{%reset%}>\nwarning: using pulumi-resource-aws from $PATH at /x"
+    text = (
+        "SDK 2026/11/21 13:25:45 WARN Response has no supported checksum.\n"
+        "\x1b[31merror: \x1b[0m<{%reset%}>no<{%reset%}>\nwarning: using pulumi-resource-aws from $PATH at /x"
+    )
     assert clean(text) == "no"
 
 
