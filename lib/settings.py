@@ -132,6 +132,8 @@ class Settings:
         A field of `without` does nothing in this program, so configuring it is refused.
         """
         configured = _configured()
+        problems = [(key, SHOWN_TO_ALL) for key, raw in configured.items() if _is_secret(key, raw)]
+        configured = {key: raw for key, raw in configured.items() if not _is_secret(key, raw)}
         suffix = configured.get("environmentSuffix", pulumi.get_stack())
         values: dict[str, Any] = {"environment_suffix": suffix, **defaults}
         if suffix in PRODUCTION:
@@ -141,7 +143,6 @@ class Settings:
             values["region"] = region
         hints = get_type_hints(cls)
         known = {_key(f.name): f.name for f in fields(cls) if f.init and f.name != "region"}
-        problems = []
         for key, raw in configured.items():
             if key == "region":
                 problems.append((key, "is the AWS provider's own setting; write it as aws:region"))
@@ -164,6 +165,16 @@ class Settings:
         if problems:
             raise SettingsError(_report(problems))
         return settings
+
+
+SHOWN_TO_ALL = (
+    "is set as a secret, and no setting can stay one: they are in names, plans and the state; set it with --plaintext"
+)
+
+
+def _is_secret(key: str, raw: Any) -> bool:
+    # Who runs a program without the passphrase gives it the mask.
+    return raw == "[secret]" or pulumi_config.is_config_secret(f"{NAMESPACE}:{key}")
 
 
 def _configured() -> dict[str, Any]:

@@ -202,6 +202,17 @@ def test_configuration_that_cannot_be_read_gives_one_line(key: str, text: str, s
     assert len(str(raised.value)) < 1000, "the input is not repeated without end"
 
 
+@pytest.mark.parametrize("key", ["alarmEmails", "environmentSuffix", "lambdaMemory", "unheardOf"])
+def test_a_setting_that_is_kept_secret_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """The program gets it in the clear, and would put it where everybody reads it."""
+    monkeypatch.setattr("pulumi.runtime.config.is_config_secret", f"tap:{key}".__eq__)
+    recording, error = kit.attempt(kit.ROOT, {f"tap:{key}": "Hunter2", "tap:lambdaTimeout": "0"})
+    assert recording.resources == []
+    assert f"tap:{key} is set as a secret" in str(error)
+    assert "tap:lambdaTimeout must be" in str(error), "every error at once"
+    assert "Hunter2" not in str(error)
+
+
 @pytest.mark.parametrize("directory", [*kit.STACK_DIRECTORIES, kit.ROOT], ids=lambda path: path.name)
 def test_a_program_with_bad_settings_registers_nothing(directory: Any) -> None:
     config = {"tap:lambdaTimout": "5", "tap:lambdaMemory": "lots", "tap:corsOrigins": '["x"]', "aws:region": "mars"}
