@@ -227,7 +227,7 @@ def _facts(session: Session, console: Console) -> dict[str, object]:
         "api_url": session.api_url,
         "console_url": console.url,
         "stack": session.stack,
-        "outputs": session.outputs,
+        "outputs": session.shown_outputs,
         "tables": session.tables(),
         "aws": session.emulator.environment(),
         "account": ACCOUNT_ID,

@@ -138,7 +138,7 @@ class Emulator:
 
     def _take_up(self) -> None:
         if self._keep is None:
-            self.state_directory.mkdir()
+            self.state_directory.mkdir(mode=0o700)
             return
         self._keep.mkdir(parents=True, exist_ok=True)
         self._lock = (self._keep / "lock").open("wb")
@@ -152,7 +152,7 @@ class Emulator:
         if saved.is_dir():
             shutil.copytree(saved, self.state_directory)
         else:
-            self.state_directory.mkdir()
+            self.state_directory.mkdir(mode=0o700)
 
     def _lay_down(self) -> None:
         if self._keep is None or not self.state_directory.is_dir():
@@ -160,7 +160,8 @@ class Emulator:
         new, saved, old = self._keep / "new", self._keep / "state", self._keep / "old"
         for leftover in (new, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        shutil.copytree(self.state_directory, new)
+        new.mkdir(mode=0o700)  # there are secrets in it
+        shutil.copytree(self.state_directory, new, dirs_exist_ok=True)
         if saved.exists():
             saved.rename(old)
         new.rename(saved)

@@ -73,6 +73,7 @@ class Session:
         self._port = port
         self._on_exchange, self._on_event = on_exchange, on_event
         self._outputs: dict[str, Mapping[str, Any]] = {}
+        self._secrets: dict[str, frozenset[str]] = {}
         self._recording = threading.Lock()
         self._answered = 0
 
@@ -105,6 +106,12 @@ class Session:
     def outputs(self) -> dict[str, Any]:
         """Every stack's outputs, with the URLs of this machine in place of AWS's."""
         return {key: self._local(value) for outputs in self._outputs.values() for key, value in outputs.items()}
+
+    @property
+    def shown_outputs(self) -> dict[str, Any]:
+        """The outputs for everybody to read: without what is marked secret."""
+        secrets = frozenset().union(*self._secrets.values())
+        return {key: "[secret]" if key in secrets else value for key, value in self.outputs.items()}
 
     @property
     def api_url(self) -> str:
@@ -151,6 +158,7 @@ class Session:
                 on_event=self._on_event,
             )
             self._outputs |= {project: stack.outputs for project, stack in deployed.items()}
+            self._secrets |= {project: stack.secrets for project, stack in deployed.items()}
             done += waiting
             changed = {project for project in deployed if before.get(project) != self._outputs[project]}
             waiting = [program for program in self._readers(changed) if program not in done]

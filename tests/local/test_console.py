@@ -68,7 +68,7 @@ class TestTheServer:
         assert ask(console, "GET", "/../emulator.py")[0] == 404
         assert ask(console, "POST", "/")[0] == 404
 
-    def test_it_shows_every_resource_and_hides_secrets(self, console: Console) -> None:
+    def test_it_shows_every_resource_and_alarm(self, console: Console) -> None:
         state = ask(console, "GET", "/state")[1]
         types = {resource["type"] for stack in state["stacks"] for resource in stack["resources"]}
         assert {"aws:dynamodb/table:Table", "aws:lambda/function:Function", "aws:apigateway/stage:Stage"} <= types

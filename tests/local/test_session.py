@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -230,6 +231,34 @@ class TestWhenThingsGoWrong:
         assert session.end() == 1
         assert_clean_end(session, 1, "on purpose")
         assert "stacks/compute/__main__.py:" in session.err + session.out
+
+
+def test_a_secret_is_shown_nowhere(start: Callable[..., LocalSession], tmp_path: Path) -> None:
+    hidden = "battery-staple-in-the-clear"
+    root = copied_repository(tmp_path)
+    exported = f'\nimport pulumi\npulumi.export("note", pulumi.Output.secret("{hidden}"))\n'
+    told = "import os\nprint('the note is there:', 'NOTE' in os.environ)\n"
+    for path, old, new in (
+        ("lib/items.py", '"LOG_LEVEL": settings.log_level,', f'"NOTE": pulumi.Output.secret("{hidden}"),'),
+        ("lib/handler/items.py", "", told),
+        ("stacks/compute/__main__.py", "", exported),
+    ):
+        text = (root / path).read_text()
+        assert old in text
+        (root / path).write_text(text.replace(old, f"{old} {new}") if old else text + new)
+    session = start("--json", "--keep", str(tmp_path / "kept"), root=root)
+    facts = session.facts()
+    assert facts["outputs"]["note"] == "[secret]"
+    pages = []
+    for url in (f"{facts['api_url']}/items", f"{facts['console_url']}/state", f"{facts['console_url']}/requests"):
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - a URL of this machine
+            pages.append(answer.read().decode())
+    logs = [Path(facts[name]).read_text() for name in ("logs", "emulator_log")]
+    assert "the note is there: True" in logs[0] + pages[2], "the function itself gets it"
+    session.end(signal.SIGTERM)
+    assert hidden not in "".join([session.out, session.err, *pages, *logs])
+    kept = tmp_path / "kept" / "state"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700, "what is kept has the secret in it, for its owner alone"
 
 
 def cmdline(pid: int) -> bytes:
