@@ -29,6 +29,7 @@ from lib.deploy.targets import Target
 OnEvent = Callable[[EngineEvent], None]
 _CLI = ("pulumi", "--non-interactive", "--color", "never")
 _POLL = 0.02
+_MAKING_SECONDS, _MAKING_POLL = 20.0, 0.2
 _MARKUP = re.compile(r"<\{%.*?%\}>|\x1b\[[0-9;]*m")
 # Where a plugin came from; what the client of an S3 backend thinks of its store.
 _REMARK = re.compile(r"from \$PATH at|^SDK \S+ \S+ WARN ")
@@ -92,11 +93,22 @@ class Engine:
         if done.returncode:
             raise Refused(self._failure(target, done, "its state can't be replaced"))
 
-    def create(self, target: Target) -> None:
-        """Make the empty stack, without selecting it: what `pulumi up` by hand works on is the user's choice."""
-        done = self._run(["stack", "init", target.stack(self.env), "--no-select"], target.directory)
-        if done.returncode and "already exists" not in done.stderr:
-            raise Refused(self._failure(target, done, "the stack can't be created"))
+    def create(self, target: Target) -> bool:
+        """Make the empty stack; False when another run has made it meanwhile.
+
+        It is not selected: what `pulumi up` by hand works on is the user's choice.
+        """
+        deadline = time.monotonic() + _MAKING_SECONDS
+        while True:
+            done = self._run(["stack", "init", target.stack(self.env), "--no-select"], target.directory)
+            if not done.returncode:
+                return True
+            if "already exists" in done.stderr:
+                return False
+            failure = self._failure(target, done, "the stack can't be created")
+            if failure.exit != Exit.LOCKED or time.monotonic() > deadline:
+                raise Refused(failure)
+            time.sleep(_MAKING_POLL)  # another run is making it
 
     def forget(self, target: Target) -> None:
         """Remove a stack that `create` made and nothing was deployed into; its configuration stays."""

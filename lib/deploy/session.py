@@ -282,8 +282,10 @@ class Session:
             return
         path = target.config_path(self.env)
         self._configs.setdefault(path, path.read_text() if path.exists() else None)
-        self.engine.create(target)
-        self._made.append(target)
+        if self.engine.create(target):
+            self._made.append(target)
+        else:
+            del self._configs[path]  # it is another run's, with what making it has written
 
     def keep_stacks(self) -> None:
         """The stacks made are about to be filled."""

@@ -13,7 +13,10 @@ from pulumi.automation import EngineEvent
 from lib.deploy import backend
 from lib.deploy.engine import Engine
 from lib.deploy.exits import Exit, Refused
+from lib.deploy.run import Interrupts
+from lib.deploy.session import Options, Session
 from lib.deploy.targets import Target
+from tests.unit.deploy.test_session import Shown
 
 PATIENCE = 30
 # Begins, says so in the event log, and ends when it is told or interrupted; only then it writes its last event.
@@ -96,3 +99,33 @@ def test_an_interrupt_lets_what_has_begun_finish_and_nothing_new_begin(
     with pytest.raises(Refused) as refused:
         engine.operate(target, "up", on_event=seen.append)
     assert refused.value.exit == Exit.CANCELLED
+
+
+# Makes the stack of tap-mine; of the other one the first call finds it locked, the second finds it made.
+RIVAL = """#!/bin/sh
+echo "$*" >> "$0.calls"
+case "$*" in *tap-mine*) exit 0 ;; esac
+[ -e "$0.called" ] && { echo "error: stack already exists" >&2; exit 1; }
+touch "$0.called"
+echo "error: could not create stack: the stack is currently locked by 1 lock(s)" >&2; exit 1
+"""
+
+
+def test_a_stack_that_another_run_makes_at_the_same_moment_is_waited_for_and_left_alone(
+    engine: Engine, target: Target, tmp_path: Path
+) -> None:
+    cli = tmp_path / "bin" / "pulumi"
+    cli.write_text(RIVAL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "Pulumi.yaml").write_text("name: tap-mine\nstackConfigDir: ..\n")
+    session = Session("deploy", Options(env="dev"), Shown(), Interrupts())
+    session.engine = engine
+    session.make_stack(Target("mine", tmp_path / "mine"), existing=set())
+    config = target.config_path("dev")
+    config.write_text("encryptionsalt: the other run's\n")
+    session.make_stack(target, existing=set())
+    session.tidy()
+    removed = [call for call in (tmp_path / "bin" / "pulumi.calls").read_text().splitlines() if " rm " in call]
+    assert len(removed) == 1, removed
+    assert "tap-mine" in removed[0], "what another run has made is not ours to remove"
+    assert config.exists(), "nor is the configuration that they share"
