@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any
 
+Config = Mapping[str, Any]
+"""A stack's configuration, of which the keys of the AWS provider say where it is and who may change it."""
+
 _BACKUP_SECONDS = 600.0
 
 
@@ -30,29 +33,63 @@ def _asking() -> Iterator[ModuleType]:
         raise AwsError(str(error)) from None
 
 
-def caller(region: str) -> tuple[str | None, timedelta | None]:
-    """The account of the credentials and how long they last, when they end; no account without credentials."""
+def region(config: Config) -> str:
+    """The region of a stack."""
+    return str(config.get("aws:region", "us-east-1"))
+
+
+def _own(boto3: ModuleType, config: Config) -> Any:
+    """A session with the caller's own credentials."""
+    return boto3.Session(region_name=region(config), profile_name=config.get("aws:profile"))
+
+
+def _acting(boto3: ModuleType, session: Any, config: Config) -> Any:
+    """A session as what the AWS provider acts as: the last of the roles that it is told to assume."""
+    for role in config.get("aws:assumeRoles") or ():
+        session = _assumed(boto3, session, role["roleArn"], role.get("sessionName"), role.get("externalId"))
+    return session
+
+
+def _assumed(boto3: ModuleType, session: Any, role: str, name: str | None = None, external: str | None = None) -> Any:
+    """The session that a role gives the caller of another."""
+    more = {"ExternalId": external} if external else {}
+    given = session.client("sts").assume_role(RoleArn=role, RoleSessionName=name or "tap-deploy", **more)["Credentials"]
+    return boto3.Session(
+        region_name=session.region_name,
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+    )
+
+
+def caller(config: Config) -> tuple[str | None, timedelta | None]:
+    """The account that is deployed to and how long the credentials last, when they end; no account without any."""
     with _asking() as boto3:
-        session = boto3.Session(region_name=region)
+        session = _own(boto3, config)
         credentials = session.get_credentials()
         if credentials is None:
             return None, None
-        account = str(session.client("sts").get_caller_identity()["Account"])
+        account = str(_acting(boto3, session, config).client("sts").get_caller_identity()["Account"])
     expiry = getattr(credentials, "_expiry_time", None)  # botocore has no public name for it
     return account, expiry - datetime.now(UTC) if isinstance(expiry, datetime) else None
 
 
-def has_log_role(region: str) -> bool:
+def _client(service: str, boto3: ModuleType, config: Config) -> Any:
+    """A client that acts as the AWS provider will."""
+    return _acting(boto3, _own(boto3, config), config).client(service)
+
+
+def has_log_role(config: Config) -> bool:
     """Whether API Gateway may write logs in this account and region."""
     with _asking() as boto3:
-        return bool(boto3.client("apigateway", region_name=region).get_account().get("cloudwatchRoleArn"))
+        return bool(_client("apigateway", boto3, config).get_account().get("cloudwatchRoleArn"))
 
 
-def back_up_table(table: str, name: str, region: str) -> bool:
+def back_up_table(table: str, name: str, config: Config) -> bool:
     """Make an on-demand backup and wait until it can be restored from; False when there is no such table."""
     deadline = time.monotonic() + _BACKUP_SECONDS
     with _asking() as boto3:
-        client = boto3.client("dynamodb", region_name=region)
+        client = _client("dynamodb", boto3, config)
         try:
             made = client.create_backup(TableName=table, BackupName=name)["BackupDetails"]
         except client.exceptions.TableNotFoundException:
@@ -81,25 +118,19 @@ def read_objects(bucket: str, prefix: str, parameters: Mapping[str, str]) -> Ite
 
 def _bucket_client(boto3: ModuleType, parameters: Mapping[str, str]) -> Any:
     """A client that reaches a bucket as the engine does, which may be another store than AWS's."""
-    from botocore.config import Config  # noqa: PLC0415 - as slow as boto3
+    from botocore.config import Config as ClientConfig  # noqa: PLC0415 - as slow as boto3
 
     def is_on(*names: str) -> bool:
         return any(parameters.get(name, "").lower() in {"1", "t", "true"} for name in names)
 
     # The engine takes the region from either variable, boto3 from AWS_DEFAULT_REGION alone.
-    region = parameters.get("region") or os.environ.get("AWS_REGION")
-    session = boto3.Session(region_name=region, profile_name=parameters.get("profile"))
+    place = parameters.get("region") or os.environ.get("AWS_REGION")
+    session = boto3.Session(region_name=place, profile_name=parameters.get("profile"))
+    if role := parameters.get("role"):
+        session = _assumed(boto3, session, role)
     endpoint = parameters.get("endpoint")
     if endpoint:
         scheme, _, address = endpoint.rpartition("://")
         endpoint = f"{'http' if is_on('disable_https', 'disableSSL') else scheme or 'https'}://{address}"
-    keys = {}
-    if role := parameters.get("role"):
-        given = session.client("sts").assume_role(RoleArn=role, RoleSessionName="tap-deploy")["Credentials"]
-        keys = {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
-        }
-    config = Config(s3={"addressing_style": "path" if is_on("use_path_style", "s3ForcePathStyle") else "auto"})
-    return session.client("s3", endpoint_url=endpoint, config=config, **keys)
+    how = ClientConfig(s3={"addressing_style": "path" if is_on("use_path_style", "s3ForcePathStyle") else "auto"})
+    return session.client("s3", endpoint_url=endpoint, config=how)

@@ -186,14 +186,13 @@ def back_up_tables(session: Session, plans: Plans) -> None:
     for target in session.targets:
         for step in plans[target.name].lost_tables if target.name in plans else ():
             if step.name in session.options.allow_data_loss:
-                region = str(target.config(session.env).get("aws:region", "us-east-1"))
-                _back_up(session, target, step.name, region)
+                _back_up(session, target, step.name)
 
 
-def _back_up(session: Session, target: Target, table: str, region: str) -> None:
+def _back_up(session: Session, target: Target, table: str) -> None:
     name = f"{table}-{session.directory.name.replace('.', '-')}"
     try:
-        made = back_up_table(table, name, region)
+        made = back_up_table(table, name, target.config(session.env))
         session.say(f"backed up {table} as {name}" if made else f"there is no table {table} to back up", target)
     except AwsError as error:
         what = f"the table {table} could not be backed up: {error}; nothing was changed"

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from lib.deploy import doctor
-from lib.deploy.aws import AwsError, caller, has_log_role
+from lib.deploy.aws import AwsError, caller, has_log_role, region
 from lib.deploy.backend import backend
 from lib.deploy.engine import Engine, clean, exit_of_text, needed
 from lib.deploy.exits import Exit, Finding, Refused
@@ -143,7 +143,7 @@ def _account(env: str, targets: Sequence[Target]) -> tuple[str | None, list[Find
     """The account the credentials are for, and what is wrong with them."""
     login = "aws sso login, or set AWS_PROFILE"
     try:
-        account, left = caller(str(targets[0].config(env).get("aws:region", "us-east-1")))
+        account, left = caller(targets[0].config(env))
     except AwsError as error:
         return None, [Finding(exit=Exit.AUTH, what=f"AWS refuses the credentials: {error}", next=login)]
     if account is None:
@@ -229,7 +229,6 @@ def _places(env: str, targets: Iterable[Target], states: Mapping[str, State], ca
     findings = []
     for target in targets:
         config = target.config(env)
-        region = str(config.get("aws:region", "us-east-1"))
         allowed = config.get(ACCOUNT_KEY)
         wrong = None
         if caller and isinstance(allowed, list) and caller not in map(str, allowed):
@@ -237,8 +236,8 @@ def _places(env: str, targets: Iterable[Target], states: Mapping[str, State], ca
         for arn, account, place in states[target.name].places() if target.name in states else ():
             if caller and account != caller:
                 wrong = f"it lives in account {account} ({arn}), the credentials are for {caller}"
-            elif place != region:
-                wrong = f"it lives in {place} ({arn}), aws:region says {region}"
+            elif place != region(config):
+                wrong = f"it lives in {place} ({arn}), aws:region says {region(config)}"
             if wrong:
                 break
         if wrong:
@@ -256,7 +255,7 @@ def _log_role(env: str, targets: Sequence[Target]) -> list[Finding]:
         if target.name not in {"api", "tap"} or not logging:
             continue
         try:
-            if has_log_role(str(config.get("aws:region", "us-east-1"))):
+            if has_log_role(config):
                 continue
         except AwsError as error:
             what = f"whether API Gateway has a role for its logs can't be seen: {error}"

@@ -310,7 +310,10 @@ class Session:
         if code is None:
             code = exit_of(results, touched=self._touched)
         if command is None:
-            command = next((result.next for result in results if not result.good and result.next), None)
+            commands = {result.next: result.target for result in results if not result.good and result.next}
+            command = next(iter(commands), None)
+            if len(commands) > 1 and all(next_ == self.command(target) for next_, target in commands.items()):
+                command = self.command()  # one command for all that failed side by side
         if command is None and code == Exit.CANCELLED:
             command = self.command()
         if command is None and self.redeploy:

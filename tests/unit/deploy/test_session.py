@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lib.deploy.events import Event, Message, StackChanged
+from lib.deploy.events import Event, Message, StackChanged, Summary
 from lib.deploy.exits import Exit, Finding, Refused
 from lib.deploy.preflight import Preflight, Surroundings
 from lib.deploy.run import Interrupts, Result
@@ -70,3 +70,19 @@ def test_where_the_preflight_refuses_the_run_its_findings_are_the_whole_answer()
     with pytest.raises(Refused) as refused:
         session.passed(preflight)
     assert refused.value.findings == (FOUND,)
+
+
+@pytest.mark.parametrize(
+    ("failed", "command"),
+    [(["api"], "deploy_all -- --env dev --from api"), (["api", "monitoring"], "deploy_all -- --env dev")],
+)
+def test_the_next_command_repeats_all_that_failed(failed: list[str], command: str) -> None:
+    view = Shown()
+    session = Session("deploy_all", Options(env="dev"), view, Interrupts())
+    session.targets = the_stacks()
+    for target in session.targets:
+        result = Result(target, "failed", exit=Exit.RESOURCE, next=session.command(target))
+        session.settle(result if target.name in failed else Result(target, "succeeded"), "update")
+    assert session.end() == Exit.RESOURCE
+    assert isinstance(summary := view.events[-1], Summary)
+    assert summary.next == f"nox -s {command}"

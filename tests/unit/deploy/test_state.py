@@ -188,13 +188,43 @@ def test_a_bucket_that_only_a_role_may_read_is_read_with_it(monkeypatch: pytest.
         asked.append(request)
         return {"Credentials": keys}
 
-    def client(_session: boto3.Session, service: str, **given: Any) -> Any:
-        return SimpleNamespace(assume_role=assume_role) if service == "sts" else given
+    def client(session: boto3.Session, service: str, **_how: Any) -> Any:
+        return SimpleNamespace(assume_role=assume_role) if service == "sts" else session.get_credentials()
 
     monkeypatch.setattr(boto3.Session, "client", client)
     role = "arn:aws:iam::123456789012:role/states"
     given = aws._bucket_client(boto3, {"role": role, "region": "eu-west-1"})
     assert asked == [{"RoleArn": role, "RoleSessionName": "tap-deploy"}]
-    assert [given[f"aws_{name}"] for name in ("access_key_id", "secret_access_key", "session_token")] == [
-        *keys.values()
-    ]
+    assert [given.access_key, given.secret_key, given.token] == [*keys.values()]
+
+
+def test_aws_is_asked_as_the_profile_and_the_roles_that_the_provider_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"AccessKeyId": "given", "SecretAccessKey": "key", "SessionToken": "token"}
+    (tmp_path / "credentials").write_text("[team]\naws_access_key_id = own\naws_secret_access_key = key\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def client(session: boto3.Session, service: str) -> Any:
+        by = session.get_credentials()
+        assert by is not None
+
+        def assume_role(**request: str) -> dict[str, Any]:
+            asked.append((by.access_key, request))
+            return {"Credentials": keys}
+
+        return SimpleNamespace(
+            assume_role=assume_role,
+            get_caller_identity=lambda: {"Account": f"{service} of {by.access_key} in {session.region_name}"},
+        )
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    there = {"aws:region": "eu-west-1", "aws:profile": "team"}
+    assert aws.caller(there) == ("sts of own in eu-west-1", None)
+    role = {"roleArn": "arn:aws:iam::123456789012:role/deploy", "externalId": "x"}
+    assert aws.caller({**there, "aws:assumeRoles": [role]}) == ("sts of given in eu-west-1", None)
+    request = {"RoleArn": role["roleArn"], "RoleSessionName": "tap-deploy", "ExternalId": "x"}
+    assert asked == [("own", request)], "the account that counts is the one that is deployed to"
