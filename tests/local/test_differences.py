@@ -406,6 +406,20 @@ def test_a_patch_path_is_taken_literally(aws: Aws) -> None:
 
 @difference(
     area="CloudWatch",
+    aws="changes the key of a log group that exists",
+    here="has no call for it",
+    instead="the resource type makes the group again, without the lines that were in it",
+)
+def test_a_log_groups_key_cant_be_changed(aws: Aws) -> None:
+    name = f"/group/{uuid.uuid4().hex[:6]}"
+    aws.call("logs", "create_log_group", logGroupName=name)
+    key = aws.call("kms", "create_key")["KeyMetadata"]["Arn"]
+    with pytest.raises(ClientError, match="Unknown action: AssociateKmsKey"):
+        aws.client("logs").associate_kms_key(logGroupName=name, kmsKeyId=key)
+
+
+@difference(
+    area="CloudWatch",
     aws="has alarms on expressions of several metrics",
     here="forgets the expressions without a word",
     instead="the alarm's resource type has no `metricQueries`, so that a program with one is refused",

@@ -295,6 +295,85 @@ def test_what_production_has_on_is_there_and_protects(aws: Aws, option: Option) 
         serves(deployed)
 
 
+def facts(aws: Aws, outputs: Mapping[str, str]) -> dict[str, Any]:
+    """What the options are set to, as AWS has it."""
+    client, name = aws.client, outputs["lambda_function_name"]
+    table = client("dynamodb").describe_table(TableName=outputs["dynamodb_table_name"])["Table"]
+    function = client("lambda").get_function(FunctionName=name)
+    role = client("iam").get_role(RoleName=outputs["lambda_role_arn"].rpartition("/")[2])["Role"]
+    topic = client("sns").get_topic_attributes(TopicArn=outputs["alarm_topic_arn"])["Attributes"]
+    stage = client("apigateway").get_stage(restApiId=outputs["api_rest_id"], stageName="prod")
+    groups = client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+    return {
+        "table": (table["SSEDescription"]["KMSMasterKeyArn"], table["DeletionProtectionEnabled"]),
+        "function's key": function["Configuration"].get("KMSKeyArn") or None,
+        "tracing": (function["Configuration"]["TracingConfig"]["Mode"], stage["tracingEnabled"]),
+        "concurrency": function.get("Concurrency"),
+        "boundary": role.get("PermissionsBoundary"),
+        "topic's key": topic.get("KmsMasterKeyId") or None,
+        "log group's key": [group.get("kmsKeyId") for group in groups],
+        "retention": [group["retentionInDays"] for group in groups],
+        "access log": stage.get("accessLogSettings") or None,
+        "method settings": stage["methodSettings"],
+    }
+
+
+def test_options_are_turned_on_and_off_again(aws: Aws, emulator: Emulator, tmp_path: Path) -> None:
+    key = aws.call("kms", "create_key")["KeyMetadata"]["Arn"]
+    statement = {"Effect": "Allow", "Action": ["logs:*", "xray:*", "dynamodb:*"], "Resource": "*"}
+    boundary = aws.client("iam").create_policy(
+        PolicyName=f"boundary-{uuid.uuid4().hex[:6]}",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )["Policy"]["Arn"]
+    on = {
+        "kmsKeyArn": key,
+        "permissionsBoundaryArn": boundary,
+        "lambdaReservedConcurrency": "5",
+        "waf": "true",
+        "tracing": "true",
+        "accessLogs": "true",
+        "executionLogs": "ERROR",
+        "logRetentionDays": "365",
+        "deletionProtection": "true",
+        "detailedMetrics": "true",
+        "authorization": "API_KEY",
+    }
+    place: dict[str, Any] = {
+        "endpoint": emulator.endpoint,
+        "state_dir": tmp_path,
+        "stack": f"turn-{uuid.uuid4().hex[:6]}",
+    }
+
+    def deployed(**config: str) -> dict[str, str]:
+        settings = {f"tap:{key}": value for key, value in config.items()}
+        done = deploy(programs(), **place, config=settings)
+        again = deploy(programs(), **place, config=settings)
+        assert {result for stack in again.values() for result in stack.counts} == {"unchanged"}
+        return {key: value for stack in done.values() for key, value in stack.outputs.items()}
+
+    before = everything(aws)
+    outputs = deployed()
+    plain = facts(aws, outputs), everything(aws)
+    # One listener for all of it: it serves what was deployed last, as AWS does.
+    with served(aws, outputs["api_rest_id"]) as url:
+        api = Deployed({**outputs, "api_url": f"{url}/prod"}, aws.client)
+        assert api.send("GET", "/items").status == 200
+        deployed(**on)
+        same = [what for what, value in facts(aws, outputs).items() if value == plain[0][what]]
+        assert not same, "each of them was turned on"
+        assert api.send("GET", "/items").status == 403
+        assert deployed(authorization="AWS_IAM") == outputs
+        assert api.send("GET", "/items").json["code"] == "forbidden"
+        pool = f"arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_{uuid.uuid4().hex[:6]}"
+        deployed(authorization="COGNITO", cognitoUserPoolArn=pool)
+        assert api.send("GET", "/items").status == 401
+        deployed()
+        assert api.send("GET", "/items").status == 200
+    assert (facts(aws, outputs), everything(aws)) == plain, "nothing of an option stays when it is turned off"
+    destroy(programs(), **place)
+    assert everything(aws) == before
+
+
 def test_a_session_serves_a_domain_at_its_root() -> None:
     config = {"tap:domainName": "api.example.com", "tap:certificateArn": CERTIFICATE, "tap:authorization": "API_KEY"}
     with Session(programs(single=True), stack="domain", config=config) as session:
