@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from lib.components.firewall import MANAGED_RULES
 from lib.local.cli import _examples
+from lib.local.console import Console
 from lib.local.deploy import DeployError, deploy, destroy
 from lib.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 from lib.local.gateway import Functions, Listener
@@ -384,6 +385,10 @@ def test_a_session_serves_a_domain_at_its_root() -> None:
         item = {"ItemId": deployed.new_id()}
         answer = deployed.send("POST", "/items", item, {"x-api-key": session.api_key})
         assert answer.headers["location"].startswith(f"/items/{item['ItemId']}/"), "the client's URL has no stage"
+        with Console(session) as console:
+            page = Deployed({"api_url": console.url}, session.aws.client)
+            routes = page.send("GET", "/state").json["apis"][0]["routes"]
+        assert {each["authorization"] for each in routes} == {"the header x-api-key", "NONE"}
         needs.program("curl", package="curl")
         for command in _examples(session):
             done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lib.contracts import STACKS
+from lib.local.gateway import Route
 from lib.local.server import Headers, Request, Response, Server
 from lib.local.session import Session
 from lib.local.state import Resource, State
@@ -112,7 +113,7 @@ class Console:
             {
                 "url": url,
                 "region": region,
-                "routes": [{"method": r.method, "path": r.path, "authorization": r.authorization} for r in routes],
+                "routes": [{"method": r.method, "path": r.path, "authorization": _needs(r)} for r in routes],
             }
             for url, routes, region in session.served()
         ]
@@ -168,6 +169,10 @@ class Console:
             }
             for alarm in found
         ]
+
+
+def _needs(route: Route) -> str:
+    return "the header x-api-key" if route.needs_key else route.authorization
 
 
 def _table(aws: Aws, outputs: Mapping[str, Any]) -> dict[str, Any]:
