@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from concurrent import futures
 from pathlib import Path
@@ -177,8 +178,16 @@ def stream(
     yield "exitcode", process.wait()
 
 
+def end_with(parent: int) -> None:
+    """End this process when its parent has gone: killed with the engine, a host can't end its programs itself."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def run_program(settings: dict[str, Any], program: str, arguments: list[str]) -> int:
     """Run one Pulumi program to its end, its errors told to the engine; what the process is to exit with."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     pulumi.runtime.configure(pulumi.runtime.Settings(**settings))
     sys.argv = [program, *arguments]
