@@ -219,7 +219,7 @@ def roles(session: nox.Session) -> None:
 
 @command
 def audit(session: nox.Session) -> None:
-    """Scan the planned resources, the dependencies and the tree for secrets."""
+    """Scan the planned resources, the dependencies, the tree for secrets and CI's workflows."""
     become(session, "lib.audit")
 
 

@@ -1,4 +1,4 @@
-"""Scan the planned resources (Checkov), the dependencies (pip-audit) and the tree for secrets (detect-secrets)."""
+"""Scan the plan (Checkov), the dependencies (pip-audit), the tree for secrets (detect-secrets) and CI (zizmor)."""
 
 from __future__ import annotations
 
@@ -222,6 +222,27 @@ def secrets() -> Outcome:
     return Outcome(name="secrets", problems=problems, notes=[f"{len(files)} files, {len(present)} known strings"])
 
 
+def workflows() -> Outcome:
+    """Look for what lets others into the workflows of CI; every finding counts, down to advice for auditors."""
+    done = tool("zizmor", "--offline", "--persona", "auditor", "--no-exit-codes", "--format", "json", ".github")
+    try:
+        report: list[dict[str, Any]] = json.loads(done.stdout)
+        problems = [
+            f"{place(item['locations'][0])}: {item['desc']} ({item['url']})" for item in report if not item["ignored"]
+        ]
+    except (ValueError, LookupError, TypeError):
+        raise AuditError(f"zizmor gave no report: {done.stderr[-500:]}") from None
+    if not isinstance(report, list):
+        raise AuditError(f"zizmor gave no report: {done.stdout[-500:]}")
+    return Outcome(name="workflows", problems=problems, notes=[f"{len(problems)} findings"])
+
+
+def place(location: Mapping[str, Any]) -> str:
+    """Return the file and line of a finding of zizmor."""
+    file = location["symbolic"]["key"]["Local"]["verbatim_path"]
+    return f"{file}:{location['concrete']['location']['start_point']['row'] + 1}"
+
+
 def tool(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of the scanners in the repository's root, with nothing of ours and no credentials in its environment."""
     name, *arguments = command
@@ -246,7 +267,7 @@ def prepare() -> None:
     mark.write_text(stamp, encoding="utf-8")
 
 
-AUDITS = {"checkov": checkov, "dependencies": dependencies, "secrets": secrets}
+AUDITS = {"checkov": checkov, "dependencies": dependencies, "secrets": secrets, "workflows": workflows}
 
 
 def main(arguments: list[str] | None = None) -> int:

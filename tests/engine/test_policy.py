@@ -141,3 +141,22 @@ def test_a_secret_is_in_no_event_no_output_no_log_and_no_state(checkout: Checkou
     assert variables["Environment"]["Variables"]["NOTE"] == secret, "the function itself gets it"
     for text in (done.stdout, done.stderr, (tmp_path / "up.json").read_text(), str(run), state):
         assert secret not in text
+
+
+def test_a_setting_that_is_kept_secret_is_refused_without_a_trace(checkout: Checkout, tmp_path: Path) -> None:
+    address = "nobody-may-read@example.com"
+    other = checkout.in_environment("policy-config")
+    other.pulumi(".", "stack", "init", "organization/tap/policy-config")
+    value = json.dumps([address])
+    try:
+        kept = other.pulumi(".", "config", "set", "--stack", "policy-config", "--secret", "tap:alarmEmails", value)
+        assert kept.returncode == 0, kept.stderr
+        done = other.pulumi(".", "up", "--yes", "--skip-preview", "--stack", "policy-config")
+        assert done.returncode != 0
+        assert "tap:alarmEmails is set as a secret" in done.stdout + done.stderr
+        run = other.run("preview", "tap")
+        state = json.dumps(other.state("."))
+    finally:
+        checkout.restore()
+    for text in (done.stdout, done.stderr, str(run), state):
+        assert address not in text

@@ -46,7 +46,6 @@ SKIPS = {
     "tests/local/test_session.py": "a container or a kernel may not let anybody make a network of its own",
     "tests/unit/handler/test_openapi.py": "the handler's tests run again where only the Lambda's packages are",
     "tests/unit/handler/table/test_faults.py": "the handler's tests run again where only the Lambda's packages are",
-    "tests/engine/conftest.py": "fails in CI by itself",
 }
 
 

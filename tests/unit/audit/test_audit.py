@@ -214,3 +214,21 @@ def test_the_scanners_see_no_credentials(monkeypatch: pytest.MonkeyPatch) -> Non
     audit.tool("checkov")
     assert seen
     assert "hunter2" not in seen.values()
+
+
+def test_a_finding_in_a_workflow_fails_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = {
+        "symbolic": {"key": {"Local": {"verbatim_path": ".github/workflows/check.yml"}}},
+        "concrete": {"location": {"start_point": {"row": 5}}},
+    }
+    item = {"desc": "a tag can be moved", "url": "https://example.com/docs", "ignored": False, "locations": [where]}
+    answered(monkeypatch, [item, {**item, "ignored": True}])
+    problems = audit.workflows().problems
+    assert problems == [".github/workflows/check.yml:6: a tag can be moved (https://example.com/docs)"]
+
+
+def test_workflows_without_a_report_are_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer in ("", "{}", [{"desc": "half"}], ["text"]):
+        answered(monkeypatch, answer)
+        with pytest.raises(audit.AuditError, match="zizmor gave no report"):
+            audit.workflows()
