@@ -33,6 +33,13 @@ def _asking() -> Iterator[ModuleType]:
         raise AwsError(str(error)) from None
 
 
+def _soon() -> Any:
+    """How a client asks that somebody waits for: by itself boto3 would try a silent network for five minutes."""
+    from botocore.config import Config as ClientConfig  # noqa: PLC0415 - as slow as boto3
+
+    return ClientConfig(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+
+
 def region(config: Config) -> str:
     """The region of a stack."""
     return str(config.get("aws:region", "us-east-1"))
@@ -53,7 +60,8 @@ def _acting(boto3: ModuleType, session: Any, config: Config) -> Any:
 def _assumed(boto3: ModuleType, session: Any, role: str, name: str | None = None, external: str | None = None) -> Any:
     """The session that a role gives the caller of another."""
     more = {"ExternalId": external} if external else {}
-    given = session.client("sts").assume_role(RoleArn=role, RoleSessionName=name or "tap-deploy", **more)["Credentials"]
+    sts = session.client("sts", config=_soon())
+    given = sts.assume_role(RoleArn=role, RoleSessionName=name or "tap-deploy", **more)["Credentials"]
     return boto3.Session(
         region_name=session.region_name,
         aws_access_key_id=given["AccessKeyId"],
@@ -69,14 +77,14 @@ def caller(config: Config) -> tuple[str | None, timedelta | None]:
         credentials = session.get_credentials()
         if credentials is None:
             return None, None
-        account = str(_acting(boto3, session, config).client("sts").get_caller_identity()["Account"])
+        account = str(_acting(boto3, session, config).client("sts", config=_soon()).get_caller_identity()["Account"])
     expiry = getattr(credentials, "_expiry_time", None)  # botocore has no public name for it
     return account, expiry - datetime.now(UTC) if isinstance(expiry, datetime) else None
 
 
 def _client(service: str, boto3: ModuleType, config: Config) -> Any:
     """A client that acts as the AWS provider will."""
-    return _acting(boto3, _own(boto3, config), config).client(service)
+    return _acting(boto3, _own(boto3, config), config).client(service, config=_soon())
 
 
 def has_log_role(config: Config) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from lib.deploy import doctor
 from lib.deploy.aws import AwsError, caller, has_log_role, region
@@ -17,6 +19,7 @@ from lib.deploy.locks import Lock, locks
 from lib.deploy.state import State, is_secret, short
 from lib.deploy.targets import Target, all_targets
 
+T = TypeVar("T")
 SOON = timedelta(minutes=15)
 ACCOUNT_KEY = "aws:allowedAccountIds"
 
@@ -41,16 +44,18 @@ class Preflight:
     def __init__(
         self, engine: Engine, targets: Sequence[Target], *, changing: bool, but: Collection[Exit] = frozenset()
     ) -> None:
-        pool = ThreadPoolExecutor()
-        self.existing = pool.submit(engine.stacks)
         self._engine = engine
         self._but = but
-        self._around = pool.submit(self._look, targets, changing=changing)
-        pool.shutdown(wait=False)
+        self.existing = _beside(engine.stacks)
+        self._around = _beside(lambda: self._look(targets, changing=changing))
 
     def result(self) -> Surroundings:
         """What was seen, as soon as all of it is."""
         return self._around.result()
+
+    def over(self, seconds: float) -> bool:
+        """Wait this long for it; whether it is over."""
+        return bool(wait([self._around], seconds).done)
 
     @property
     def refuses(self) -> bool:
@@ -75,23 +80,20 @@ class Preflight:
 def look(engine: Engine, targets: Sequence[Target], listed: Future[set[str]], *, changing: bool) -> Surroundings:
     """Look at everything that could stop a run over `targets`; `changing` also asks what only a change needs."""
     env = engine.env
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        tools = pool.submit(_tools)
-        account = pool.submit(_account, env, targets) if changing else None
-        try:
-            existing = listed.result()
-        except Refused as refused:
-            found = [*tools.result(), *refused.findings, *(account.result()[1] if account else ())]
-            raise Refused(*dict.fromkeys(found)) from None
-        # Neighbours too: they may be upstream, or own what one of the targets is about to create.
-        neighbours = [target for target in all_targets() if target.stack(env) in existing]
-        keys = pool.submit(_passphrase, engine, [target for target in neighbours if target in targets])
-        states = dict(zip((n.name for n in neighbours), pool.map(engine.export, neighbours), strict=True))
-        surroundings = Surroundings(env, existing, states)
-        surroundings.findings += tools.result()
-        surroundings.findings += keys.result()
-        caller, found = account.result() if account else (None, [])
-        surroundings.findings += found
+    tools = _beside(_tools)
+    account = _beside(lambda: _account(env, targets) if changing else (None, []))
+    try:
+        existing = listed.result()
+    except Refused as refused:
+        found = [*tools.result(), *refused.findings, *account.result()[1]]
+        raise Refused(*dict.fromkeys(found)) from None
+    # Neighbours too: they may be upstream, or own what one of the targets is about to create.
+    neighbours = [target for target in all_targets() if target.stack(env) in existing]
+    keys = _beside(lambda: _passphrase(engine, [target for target in neighbours if target in targets]))
+    exported = {target.name: _beside(partial(engine.export, target)) for target in neighbours}
+    states = {name: state.result() for name, state in exported.items()}
+    caller, found = account.result()
+    surroundings = Surroundings(env, existing, states, [*tools.result(), *keys.result(), *found])
     surroundings.findings += _upstream(env, targets, states)
     if changing:
         surroundings.findings += _locks(env, targets)
@@ -100,6 +102,20 @@ def look(engine: Engine, targets: Sequence[Target], listed: Future[set[str]], *,
         if caller:
             surroundings.findings += _log_role(env, targets)
     return surroundings
+
+
+def _beside(work: Callable[[], T]) -> Future[T]:
+    """Begin `work` in a thread that nobody has to wait for, not even the end of the process."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _tools() -> list[Finding]:

@@ -21,6 +21,8 @@ from lib.deploy.state import STACK, short
 from lib.deploy.targets import Target, downstream, levels
 from lib.deploy.views import View, counts
 
+_PATIENCE = 0.1
+
 DEPLOYS = ROOT / ".tap" / "deploys"
 """Every run keeps here, by environment and time, each stack's state before it and the engine's own log."""
 
@@ -81,10 +83,20 @@ class Session:
         return self._preflight
 
     def passed(self, preflight: Preflight) -> Surroundings:
-        """Refuse the run for what the preflight has found."""
+        """Refuse the run for what the preflight has found; end it here if it was interrupted meanwhile."""
+        if self._interrupts.count:
+            raise KeyboardInterrupt
         around = preflight.result()
         self.refuse(around.findings)
         return around
+
+    @property
+    def _refused(self) -> bool:
+        """Whether the preflight refuses the run. It is waited for, but not by somebody who has interrupted the run."""
+        while self._preflight and not self._interrupts.count:
+            if self._preflight.over(_PATIENCE):
+                return self._preflight.refuses
+        return False
 
     def refuse(self, findings: Iterable[Finding]) -> None:
         """End the run if any of these is more than a warning; show the warnings otherwise."""
@@ -153,7 +165,8 @@ class Session:
             except Refused as refused:
                 first = refused.findings[0]
                 status: StackStatus = "not-started" if first.exit == Exit.CANCELLED else "failed"
-                return Result(target, status, why=first.what, exit=first.exit, next=first.next)
+                command = first.next if status == "failed" else self.command()
+                return Result(target, status, why=first.what, exit=first.exit, next=command)
 
         return work_through(
             targets,
@@ -167,7 +180,7 @@ class Session:
 
     def settle(self, result: Result, phase: StackPhase) -> None:
         """Keep and show how a stack's part ended."""
-        if phase == "preview" and self._preflight and self._preflight.refuses:
+        if phase == "preview" and self._refused:
             # It was stopped on the way and counts for nothing: what the preflight has found is the answer.
             if result.status != "blocked":
                 self.view.show(StackChanged(stack=result.target.name, phase=phase, status="not-started"))
@@ -213,7 +226,7 @@ class Session:
 
     def _show_once(self, event: Event) -> None:
         """Show an event of the engine, unless it was told before: by a preview, or better by the preflight."""
-        if isinstance(event, Message) and self._preflight and self._preflight.refuses:
+        if isinstance(event, Message) and self._refused:
             return
         if isinstance(event, Message) and event.severity != "error":
             if (event.stack, event.text) in self._warned:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -70,6 +73,20 @@ def test_where_the_preflight_refuses_the_run_its_findings_are_the_whole_answer()
     with pytest.raises(Refused) as refused:
         session.passed(preflight)
     assert refused.value.findings == (FOUND,)
+
+
+def test_nobody_who_has_interrupted_the_run_waits_for_its_preflight() -> None:
+    preflight = Looked()
+    preflight._around = Future()  # AWS does not answer
+    interrupts = Interrupts()
+    session = Session("deploy_all", Options(env="dev"), Shown(), interrupts)
+    session._preflight = preflight
+    with interrupts.installed(), interrupts.counted():
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        session.settle(Result(DATA, "cancelled"), "preview")
+    assert list(session.results) == ["data"]
+    with pytest.raises(KeyboardInterrupt):
+        session.passed(preflight)
 
 
 @pytest.mark.parametrize(

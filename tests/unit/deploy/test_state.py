@@ -208,7 +208,7 @@ def test_aws_is_asked_as_the_profile_and_the_roles_that_the_provider_is_told_of(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
     asked: list[tuple[str, dict[str, str]]] = []
 
-    def client(session: boto3.Session, service: str) -> Any:
+    def client(session: boto3.Session, service: str, **_how: Any) -> Any:
         by = session.get_credentials()
         assert by is not None
 
