@@ -9,6 +9,7 @@ import _socket
 import importlib.util
 import ipaddress
 import random
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,12 @@ patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.H
 hypothesis.settings.register_profile("tap", patient, derandomize=True, database=None)
 hypothesis.settings.register_profile("explore", patient)
 hypothesis.settings.load_profile("tap")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be tested also where a script started the tests in its background: a shell ignores it for those."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -49,9 +49,10 @@ def test_a_command_that_is_not_there_is_said() -> None:
 
 
 def test_in_a_terminal_ctrl_c_is_the_commands() -> None:
+    # Not a shell: one that is starting `sleep` at that moment can lose a Ctrl-C.
+    command = [sys.executable, "-c", "import time; print('ready'); print('got', input()); time.sleep(60)"]
     code = (
-        "import os, sys; from lib.local.cli import run_command; "
-        "print('exit', run_command(['sh', '-c', 'echo ready; read line; echo got $line; sleep 60'], dict(os.environ)))"
+        f"import os; from lib.local.cli import run_command; print('exit', run_command({command!r}, dict(os.environ)))"
     )
     spawning = f"import pty; pty.spawn({[sys.executable, '-c', code]!r})"
     with subprocess.Popen([sys.executable, "-c", spawning], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as terminal:
@@ -66,11 +67,14 @@ def test_in_a_terminal_ctrl_c_is_the_commands() -> None:
                 assert more, f"it ended before it said {text!r}: {seen!r}"
                 seen += more
 
-        until(b"ready")
-        os.write(terminal.stdin.fileno(), b"hello\n")
-        until(b"got hello")  # it may read from the terminal, so it has the foreground
-        os.write(terminal.stdin.fileno(), b"\x03")
-        until(b"exit 130")
+        try:
+            until(b"ready")
+            os.write(terminal.stdin.fileno(), b"hello\n")
+            until(b"got hello")  # it may read from the terminal, so it has the foreground
+            os.write(terminal.stdin.fileno(), b"\x03")
+            until(b"exit 130")
+        finally:
+            terminal.kill()  # by itself pty.spawn never ends when it still has something to say and nobody reads it
 
 
 def test_everything_after_run_is_the_commands() -> None:
