@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-# The Debian packages that .ci/run tried to install and could not: nothing in the project can bring them there.
+# What .ci/run has seen that this machine cannot have: packages that it could not install, or a network of one's own.
 OUT_OF_REACH = "TAP_CI_WITHOUT"
 
 
@@ -20,9 +20,9 @@ def program(*names: str, package: str) -> str:
     return found
 
 
-def lacking(why: str, package: str = "") -> NoReturn:
+def lacking(why: str, need: str = "") -> NoReturn:
     """Skip the calling test. In CI a test that does not run proves nothing and nobody looks, so there it fails."""
     in_ci = os.environ.get("CI", "") not in {"", "0", "false"}
-    if in_ci and package not in os.environ.get(OUT_OF_REACH, "").split():
+    if in_ci and need not in os.environ.get(OUT_OF_REACH, "").split():
         pytest.fail(f"in CI this test must run, but {why}")
     pytest.skip(why)

@@ -50,7 +50,10 @@ class DeployError(Exception):
     """One or more stacks could not be deployed: `failures` by project, and what was `deployed`."""
 
     def __init__(self, failures: Mapping[str, str], deployed: Mapping[str, Stack]) -> None:
-        super().__init__("\n".join(f"{project}: {message}" for project, message in failures.items()))
+        told: dict[str, list[str]] = {}
+        for project, message in failures.items():
+            told.setdefault(message, []).append(project)
+        super().__init__("\n".join(f"{', '.join(projects)}: {message}" for message, projects in told.items()))
         self.failures, self.deployed = failures, deployed
 
 
@@ -299,7 +302,9 @@ class _Parent:
 
 def run_child(events: TextIO, answers: TextIO) -> int:
     """Run one program in this process, which has nothing else to do; `answers` begins with what to run."""
-    from lib.local.monitor import Monitor  # noqa: PLC0415 - the caller of `deploy` needs no SDK
+    import pulumi  # noqa: PLC0415 - the caller of `deploy` needs no SDK
+
+    from lib.local.monitor import Monitor  # noqa: PLC0415
     from lib.program import run  # noqa: PLC0415
 
     spec = json.loads(answers.readline())
@@ -329,6 +334,8 @@ def run_child(events: TextIO, answers: TextIO) -> int:
             monitor.finish()
     except FailedError as error:
         message = "" if monitor.failures else str(error)
+    except pulumi.RunError as error:  # an answer to whoever configured it, who has nothing to look for in the code
+        message = "" if monitor.failures else monitor.masked(str(error))
     except BaseException as error:  # noqa: BLE001 - whatever the program raised is for its author to read
         message = "" if monitor.failures else monitor.masked(_explain(error, program.directory))
     if monitor.cancelled:

@@ -223,7 +223,7 @@ def test_usage_plans_are_not_filtered_by_key(aws: Aws) -> None:
     here="writes none and asks for no role; the log groups are there",
     instead="the session shows each request; the preflight of a deploy looks for the role",
 )
-def test_access_logs_are_not_written(aws: Aws, echo: str) -> None:
+def test_access_logs_are_not_written(emulator: Emulator, aws: Aws, echo: str) -> None:
     assert "cloudwatchRoleArn" not in aws.call("apigateway", "get_account")
     logs = aws.client("logs")
     group = f"/access/{uuid.uuid4().hex[:6]}"
@@ -237,10 +237,7 @@ def test_access_logs_are_not_written(aws: Aws, echo: str) -> None:
         {"op": "replace", "path": "/accessLogSettings/format", "value": '{"id":"$context.requestId"}'},
     ]
     api.client.update_stage(restApiId=api.id, stageName="prod", patchOperations=operations)
-    connection = http.client.HTTPConnection(aws.endpoint.removeprefix("http://"), timeout=60)
-    connection.request("GET", f"/restapis/{api.id}/prod/_user_request_/items")
-    assert connection.getresponse().status == 200
-    connection.close()
+    assert asked(emulator, api, "/items")[0] == 200
     assert logs.describe_log_streams(logGroupName=group)["logStreams"] == []
 
 

@@ -43,9 +43,6 @@ def test_in_ci_only_what_could_not_be_installed_is_skipped(monkeypatch: pytest.M
 SKIPS = {
     "tests/needs.py": "the one place that decides",
     "tests/live/conftest.py": "needs an AWS account, and costs money",
-    "tests/local/test_session.py": "a container or a kernel may not let anybody make a network of its own",
-    "tests/unit/handler/test_openapi.py": "the handler's tests run again where only the Lambda's packages are",
-    "tests/unit/handler/table/test_faults.py": "the handler's tests run again where only the Lambda's packages are",
 }
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import botocore
 import pytest
 import trustme
 
@@ -414,7 +415,6 @@ class TestTls:
             *(f"Amazon Root CA {number}" for number in range(1, 5)),
             "Starfield Services Root Certificate Authority - G2",
         }
-        botocore = pytest.importorskip("botocore")
         theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         theirs.load_verify_locations(cafile=f"{botocore.__path__[0]}/cacert.pem")
         public = set(theirs.get_ca_certs(binary_form=True))

@@ -6,17 +6,12 @@ from __future__ import annotations
 
 import ast
 import base64
-import importlib.util
 import json
 import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-if importlib.util.find_spec("pulumi") is None:
-    pytest.skip("a tool's tests, and only the Lambda's packages are here", allow_module_level=True)
-
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from openapi_spec_validator import validate
